@@ -1,0 +1,40 @@
+//! Compiles `proto/` into `OUT_DIR`, without `protoc` and without writing to `src/`.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=proto");
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+
+    let mut files: Vec<PathBuf> = fs::read_dir("proto/annals/v1")?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()?;
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "proto"));
+    files.sort();
+    files.push(PathBuf::from("proto/annals/storage/v1/stored.proto"));
+    let generated = files.clone();
+    // Error details are in no request or response, but reflection must know them, or grpcurl
+    // prints them as base64.
+    files.push(PathBuf::from("proto/google/rpc/error_details.proto"));
+
+    let mut compiler = protox::Compiler::new([Path::new("proto")])?;
+    // Comments go into the descriptors for `grpcurl describe`, `annals explain` and rustdoc.
+    compiler.include_source_info(true).include_imports(true);
+    compiler.open_files(&files)?;
+    // The encoded form keeps custom options, which prost's structs would drop.
+    fs::write(out.join("annals_v1.bin"), compiler.encode_file_descriptor_set())?;
+
+    let mut compiler = protox::Compiler::new([Path::new("proto")])?;
+    compiler.include_source_info(true).include_imports(true);
+    compiler.open_files(&generated)?;
+    tonic_prost_build::configure()
+        // Sorted maps: the same event has the same bytes, hence the same digest.
+        .btree_map(".")
+        .bytes(".annals")
+        .codec_path("crate::wire::codec::FieldCodec")
+        .include_file("annals.rs")
+        .compile_fds(compiler.file_descriptor_set())?;
+    Ok(())
+}

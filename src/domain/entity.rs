@@ -1,0 +1,99 @@
+//! Who and where: entities, participants, places.
+
+use super::{CaveatCode, CountryCode, CountryVerdict, Findings, Role};
+
+/// An identifier that someone else gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExternalId {
+    /// Whose identifiers, for example `wikidata`.
+    pub scheme: String,
+    /// The identifier.
+    pub value: String,
+}
+
+/// A person, body, country or thing as the source names it; at least one of id and name is not empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entity {
+    /// Stable id, for example `country:AL`; may be empty.
+    pub id: String,
+    /// Name as given; may be empty.
+    pub name: String,
+    /// ISO 3166 code as given; may be empty.
+    pub country: String,
+    /// Identifiers elsewhere.
+    pub external_ids: Vec<ExternalId>,
+}
+
+impl Entity {
+    /// Gives what tells this entity from others: the id, else the name.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        if self.id.is_empty() { &self.name } else { &self.id }
+    }
+
+    /// Checks that the entity is named and its country is one.
+    pub fn check(&self, findings: &mut Findings) {
+        if self.id.is_empty() && self.name.is_empty() {
+            findings.violation("must have an id or a name");
+        }
+        check_country(&self.country, findings);
+    }
+}
+
+/// Checks the field `country` here: ISO 3166-1 alpha-2, ISO 3166-3 alpha-4, or XK; empty is fine.
+pub fn check_country(code: &str, findings: &mut Findings) {
+    if code.is_empty() {
+        return;
+    }
+    findings.at("country", |f| check_country_code(code, f));
+}
+
+/// Checks a country code at the path here.
+pub fn check_country_code(code: &str, findings: &mut Findings) {
+    match CountryCode::classify(code) {
+        CountryVerdict::Current | CountryVerdict::Former | CountryVerdict::UserAssigned => {}
+        CountryVerdict::HintFor(right) => {
+            findings.violation(format_args!("is {code}, which is no ISO 3166 code: write {right}"));
+        }
+        CountryVerdict::Unknown => findings.caveat(
+            CaveatCode::CountryCodeUnknown,
+            format_args!("{code:?} is neither ISO 3166-1 alpha-2 nor ISO 3166-3 nor XK"),
+        ),
+    }
+}
+
+/// An entity in its role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Participant {
+    /// Who.
+    pub entity: Entity,
+    /// In which role; `None` where the wire leaves it out (a statement's speaker).
+    pub role: Option<Role>,
+    /// For whom.
+    pub on_behalf_of: Option<Entity>,
+}
+
+/// Checks that nobody takes part twice in one role.
+pub fn check_participants(participants: &[Participant], findings: &mut Findings) {
+    let mut seen = std::collections::HashSet::new();
+    for (index, participant) in participants.iter().enumerate() {
+        if !seen.insert((participant.entity.key(), participant.role)) {
+            findings.at_index("participants", index, |f| {
+                f.violation("repeats an entity in the same role");
+            });
+        }
+    }
+}
+
+/// A place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Name as given; may be empty.
+    pub name: String,
+    /// ISO 3166 code as given; may be empty.
+    pub country: String,
+    /// Identifiers elsewhere.
+    pub external_ids: Vec<ExternalId>,
+    /// Whether the event went there or took place there.
+    pub is_destination: bool,
+}

@@ -1,0 +1,121 @@
+//! What queries need of a recorded event without decoding it again.
+
+use super::{Day, Event, EventId, Kind, LinkType, Money, Payload, Position, Revision, StreamName, Terms, TimeSpan, Timestamp};
+
+/// The four bounds of valid time as day numbers: open sides lie beyond every day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Earliest first day, inclusive; [`Bounds::OPEN_START`] = open.
+    pub earliest_start: i32,
+    /// Latest first day, inclusive; [`Bounds::OPEN_END`] = open.
+    pub latest_start: i32,
+    /// Earliest end, exclusive; [`Bounds::OPEN_START`] = open.
+    pub earliest_end: i32,
+    /// Latest end, exclusive; [`Bounds::OPEN_END`] = open.
+    pub latest_end: i32,
+}
+
+impl Bounds {
+    /// Before every day.
+    pub const OPEN_START: i32 = i32::MIN;
+    /// After every day.
+    pub const OPEN_END: i32 = i32::MAX;
+
+    /// Takes the bounds of a span.
+    #[must_use]
+    pub fn of(span: &TimeSpan) -> Self {
+        let start = |day: Option<Day>| day.map_or(Self::OPEN_START, Day::number);
+        let end = |day: Option<Day>| day.map_or(Self::OPEN_END, Day::number);
+        Self {
+            earliest_start: start(span.earliest_start),
+            latest_start: end(span.latest_start),
+            earliest_end: start(span.earliest_end),
+            latest_end: end(span.latest_end),
+        }
+    }
+}
+
+/// A link that changes what is believed, as the index keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnowledgeLink {
+    /// What is said.
+    pub link_type: LinkType,
+    /// Of which event.
+    pub target: Position,
+}
+
+/// What an event says before it has a place in the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EventFacts {
+    /// Names the event.
+    pub event_id: EventId,
+    /// Its stream.
+    pub stream: StreamName,
+    /// Its kind.
+    pub kind: Kind,
+    /// When it was true.
+    pub bounds: Bounds,
+    /// Whether the date is approximate or uncertain, so that no match of it is certain.
+    pub qualified: bool,
+    /// When the public could know it; `None` = when it was recorded.
+    pub known_at: Option<Timestamp>,
+    /// What it can be found by.
+    pub terms: Terms,
+    /// Links that change what is believed: index among the links, what is said, of which event.
+    pub knowledge_links: Vec<(usize, LinkType, EventId)>,
+    /// Events that other links name: index among the links, event.
+    pub other_link_targets: Vec<(usize, EventId)>,
+    /// Amount of a funding transfer.
+    pub amount: Option<Money>,
+}
+
+impl EventFacts {
+    /// Takes what queries need.
+    #[must_use]
+    pub fn of(event: &Event) -> Self {
+        let amount = match &event.payload {
+            Payload::FundingTransfer(transfer) => Some(transfer.amount.clone()),
+            Payload::Agreement(_)
+            | Payload::Visit(_)
+            | Payload::StatisticalRelease(_)
+            | Payload::Statement(_)
+            | Payload::Custom => None,
+        };
+        let others = event.links.iter().enumerate().filter(|(_, link)| !link.link_type.is_knowledge());
+        Self {
+            event_id: event.id,
+            stream: event.stream.clone(),
+            kind: event.payload.kind(),
+            bounds: Bounds::of(&event.valid_time),
+            qualified: event.valid_time.approximate || event.valid_time.uncertain,
+            known_at: event.known_at.or_else(|| super::known_from_sources(&event.sources)),
+            terms: event.terms(),
+            knowledge_links: event.knowledge_links().collect(),
+            other_link_targets: others.filter_map(|(index, link)| Some((index, link.event()?))).collect(),
+            amount,
+        }
+    }
+}
+
+/// What an event says, and where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordedFacts {
+    /// What it says.
+    pub event: EventFacts,
+    /// Its place in the log.
+    pub position: Position,
+    /// Its place in its stream.
+    pub revision: Revision,
+    /// When it was recorded.
+    pub recorded_at: Timestamp,
+    /// Its knowledge links, targets found.
+    pub links: Vec<KnowledgeLink>,
+}
+
+impl RecordedFacts {
+    /// Gives when the public could know it.
+    #[must_use]
+    pub fn known_time(&self) -> Timestamp {
+        self.event.known_at.unwrap_or(self.recorded_at)
+    }
+}

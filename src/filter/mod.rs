@@ -1,0 +1,93 @@
+//! The one filter: which events, for reads, subscriptions, timelines and append conditions alike.
+
+pub mod plan;
+
+use rust_decimal::Decimal as Exact;
+
+use crate::domain::{Currency, EventFacts, Money, TermField};
+
+/// Most values in a filter, all fields together.
+pub const FILTER_VALUES_MAX: usize = 1_000;
+
+/// Asks for events: every clause must hold.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Filter {
+    /// Each holds if any of its needles is found.
+    pub clauses: Vec<Vec<Needle>>,
+    /// Holds for transfers of such an amount.
+    pub amount: Option<AmountRange>,
+    /// Must not hold.
+    pub not: Option<Box<Filter>>,
+}
+
+/// What is looked for in the terms of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Needle {
+    /// A term, in full.
+    Term(Vec<u8>),
+    /// A beginning of the stream's name.
+    StreamPrefix(String),
+}
+
+impl Needle {
+    /// Looks for streams that begin so. A beginning that ends with `/` is itself a term.
+    #[must_use]
+    pub fn stream_prefix(prefix: &str) -> Self {
+        if prefix.ends_with('/') {
+            Self::Term(TermField::Category.term(prefix))
+        } else {
+            Self::StreamPrefix(prefix.to_owned())
+        }
+    }
+
+    fn is_in(&self, event: &EventFacts) -> bool {
+        match self {
+            Self::Term(term) => event.terms.contains(term),
+            Self::StreamPrefix(prefix) => event.stream.as_str().starts_with(prefix.as_str()),
+        }
+    }
+}
+
+/// Amounts in one currency, both bounds inclusive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AmountRange {
+    /// Amounts in other currencies do not match.
+    pub currency: Currency,
+    /// Least amount.
+    pub at_least: Option<Exact>,
+    /// Greatest amount.
+    pub at_most: Option<Exact>,
+}
+
+impl AmountRange {
+    /// Tells whether an amount lies within.
+    #[must_use]
+    pub fn contains(&self, currency: [u8; 3], units: i64, nanos: i32) -> bool {
+        let amount = Exact::from(units) + Exact::new(i64::from(nanos), 9);
+        currency == self.currency.code_bytes()
+            && self.at_least.is_none_or(|least| amount >= least)
+            && self.at_most.is_none_or(|most| amount <= most)
+    }
+
+    fn contains_money(&self, money: &Money) -> bool {
+        self.contains(money.currency().code_bytes(), money.units(), money.nanos())
+    }
+}
+
+impl Filter {
+    /// Tells whether it asks nothing, so that every event matches.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        self.clauses.is_empty() && self.amount.is_none() && self.not.is_none()
+    }
+
+    /// Tells whether an event matches.
+    #[must_use]
+    pub fn matches(&self, event: &EventFacts) -> bool {
+        self.clauses.iter().all(|clause| clause.iter().any(|needle| needle.is_in(event)))
+            && self.amount.as_ref().is_none_or(|range| {
+                event.amount.as_ref().is_some_and(|money| range.contains_money(money))
+            })
+            && !self.not.as_ref().is_some_and(|not| not.matches(event))
+    }
+}

@@ -1,0 +1,128 @@
+//! The filter over postings: the slots of a part whose events match, without looking at any event.
+
+use roaring::RoaringBitmap;
+
+use super::{AmountRange, Filter, Needle};
+use crate::domain::{Position, TermField};
+use crate::index::{Part, View};
+
+impl Filter {
+    /// Gives the slots of a part, below `slots`, whose events match.
+    #[must_use]
+    pub fn slots(&self, part: &dyn Part, slots: u32) -> RoaringBitmap {
+        let mut found = self.positive_slots(part, slots);
+        if let Some(not) = &self.not
+            && !found.is_empty()
+        {
+            found -= not.slots(part, slots);
+        }
+        found
+    }
+
+    fn positive_slots(&self, part: &dyn Part, slots: u32) -> RoaringBitmap {
+        let mut everything = RoaringBitmap::new();
+        everything.insert_range(0..slots);
+        // The rarest clause first: what it leaves bounds all that follows.
+        let mut clauses: Vec<(u64, &Vec<Needle>)> =
+            self.clauses.iter().map(|clause| (estimate(clause, part), clause)).collect();
+        clauses.sort_by_key(|(estimate, _)| *estimate);
+        let mut found = everything;
+        for (_, clause) in clauses {
+            if found.is_empty() {
+                return found;
+            }
+            found &= any_of(clause, part);
+        }
+        if let Some(range) = &self.amount {
+            found &= with_amount(range, part);
+        }
+        found
+    }
+
+    /// Gives the first position after one, and not above another, whose event matches.
+    #[must_use]
+    pub fn first_match(&self, view: &View<'_>, after: Position, up_to: Position) -> Option<Position> {
+        view.parts().find_map(|part| {
+            if part.base().0.saturating_add(u64::from(part.len())) <= after.0 || part.base() >= up_to {
+                return None;
+            }
+            let mut found = self.slots(part, part.slots_up_to(up_to));
+            found.remove_range(0..part.slots_up_to(after));
+            found.min().and_then(|slot| u16::try_from(slot).ok()).map(|slot| part.position_at(slot))
+        })
+    }
+
+    /// Gives matching positions in (`after`, `up_to`], rising, at most `count`; they all stand in one part, so
+    /// fewer are given than there are. The second value is where the search ended: it goes on after there.
+    #[must_use]
+    pub fn matches_after(
+        &self,
+        view: &View<'_>,
+        after: Position,
+        up_to: Position,
+        count: usize,
+    ) -> (Vec<Position>, Position) {
+        let Some((part, _)) = view.locate(after.next()) else { return (Vec::new(), up_to) };
+        let end = part.base().plus(u64::from(part.slots_up_to(up_to)));
+        let mut found = self.slots(part, part.slots_up_to(up_to));
+        found.remove_range(0..part.slots_up_to(after));
+        let more = found.len() > u64::try_from(count).unwrap_or(u64::MAX);
+        let positions: Vec<Position> = slots_of(&found).take(count).map(|slot| part.position_at(slot)).collect();
+        let searched = if more { positions.last().copied().unwrap_or(end) } else { end };
+        (positions, searched)
+    }
+
+    /// Gives matching positions in [1, `before`), falling, as [`Filter::matches_after`] does rising. The search
+    /// goes on before the second value.
+    #[must_use]
+    pub fn matches_before(&self, view: &View<'_>, before: Position, count: usize) -> (Vec<Position>, Position) {
+        let last = Position(before.0.saturating_sub(1));
+        let Some((part, _)) = view.locate(last) else { return (Vec::new(), Position(1)) };
+        let found = self.slots(part, part.slots_up_to(last));
+        let more = found.len() > u64::try_from(count).unwrap_or(u64::MAX);
+        let falling = found.iter().rev().filter_map(|slot| u16::try_from(slot).ok());
+        let positions: Vec<Position> = falling.take(count).map(|slot| part.position_at(slot)).collect();
+        let start = part.base().next();
+        let searched = if more { positions.last().copied().unwrap_or(start) } else { start };
+        (positions, searched)
+    }
+}
+
+/// Gives the slots of a bitmap over one part.
+pub fn slots_of(found: &RoaringBitmap) -> impl Iterator<Item = u16> {
+    found.iter().filter_map(|slot| u16::try_from(slot).ok())
+}
+
+fn estimate(clause: &[Needle], part: &dyn Part) -> u64 {
+    clause
+        .iter()
+        .map(|needle| match needle {
+            Needle::Term(term) => part.posting_len(term),
+            Needle::StreamPrefix(_) => u64::from(part.len()),
+        })
+        .sum()
+}
+
+fn any_of(clause: &[Needle], part: &dyn Part) -> RoaringBitmap {
+    let mut found = RoaringBitmap::new();
+    for needle in clause {
+        match needle {
+            Needle::Term(term) => {
+                if let Some(posting) = part.posting(term) {
+                    found |= posting.as_ref();
+                }
+            }
+            Needle::StreamPrefix(prefix) => {
+                part.for_each_term(&TermField::Stream.term(prefix), &mut |_, posting| {
+                    found |= posting.as_ref();
+                });
+            }
+        }
+    }
+    found
+}
+
+fn with_amount(range: &AmountRange, part: &dyn Part) -> RoaringBitmap {
+    let rows = part.amounts().iter();
+    rows.filter(|row| range.contains(row.currency, row.units, row.nanos)).map(|row| u32::from(row.slot)).collect()
+}

@@ -1,0 +1,72 @@
+//! Columns: one value a slot, for what queries compare and order by.
+
+use crate::domain::{Bounds, RecordedFacts, Timestamp};
+
+/// Values of the events of a segment, by slot.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Columns {
+    /// Earliest first day, inclusive.
+    pub earliest_start: Vec<i32>,
+    /// Latest first day, inclusive.
+    pub latest_start: Vec<i32>,
+    /// Earliest end, exclusive.
+    pub earliest_end: Vec<i32>,
+    /// Latest end, exclusive.
+    pub latest_end: Vec<i32>,
+    /// Known time, microseconds.
+    pub known_at: Vec<i64>,
+    /// Recorded time, microseconds; strictly increasing.
+    pub recorded_at: Vec<i64>,
+    /// Number of the kind.
+    pub kind: Vec<u8>,
+    /// [`QUALIFIED`] and further bits.
+    pub flags: Vec<u8>,
+}
+
+/// The date is approximate or uncertain.
+pub const QUALIFIED: u8 = 1;
+
+impl Columns {
+    /// Adds the next slot.
+    pub fn push(&mut self, facts: &RecordedFacts) {
+        let bounds = facts.event.bounds;
+        self.earliest_start.push(bounds.earliest_start);
+        self.latest_start.push(bounds.latest_start);
+        self.earliest_end.push(bounds.earliest_end);
+        self.latest_end.push(bounds.latest_end);
+        self.known_at.push(facts.known_time().0);
+        self.recorded_at.push(facts.recorded_at.0);
+        self.kind.push(facts.event.kind.number());
+        self.flags.push(if facts.event.qualified { QUALIFIED } else { 0 });
+    }
+
+    /// Gives the bounds of valid time at a slot.
+    #[must_use]
+    pub fn bounds(&self, slot: u16) -> Option<Bounds> {
+        let at = usize::from(slot);
+        Some(Bounds {
+            earliest_start: *self.earliest_start.get(at)?,
+            latest_start: *self.latest_start.get(at)?,
+            earliest_end: *self.earliest_end.get(at)?,
+            latest_end: *self.latest_end.get(at)?,
+        })
+    }
+
+    /// Gives the known time at a slot.
+    #[must_use]
+    pub fn known_at(&self, slot: u16) -> Option<Timestamp> {
+        self.known_at.get(usize::from(slot)).copied().map(Timestamp)
+    }
+
+    /// Gives the recorded time at a slot.
+    #[must_use]
+    pub fn recorded_at(&self, slot: u16) -> Option<Timestamp> {
+        self.recorded_at.get(usize::from(slot)).copied().map(Timestamp)
+    }
+
+    /// Tells whether the date at a slot is approximate or uncertain.
+    #[must_use]
+    pub fn is_qualified(&self, slot: u16) -> bool {
+        self.flags.get(usize::from(slot)).is_some_and(|flags| flags & QUALIFIED != 0)
+    }
+}

@@ -1,0 +1,71 @@
+//! What a sealed segment and the tail have in common: everything that a query asks.
+
+use std::borrow::Cow;
+
+use roaring::RoaringBitmap;
+
+use super::Columns;
+use crate::domain::{EventId, Position};
+
+/// A run of at most 65,536 consecutive positions and what is known of their events.
+pub trait Part {
+    /// Gives the position before the first.
+    fn base(&self) -> Position;
+
+    /// Gives the number of positions.
+    fn len(&self) -> u32;
+
+    /// Tells whether there is no position.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Gives the columns.
+    fn columns(&self) -> &Columns;
+
+    /// Gives the slots of the events with a term.
+    fn posting(&self, term: &[u8]) -> Option<Cow<'_, RoaringBitmap>>;
+
+    /// Gives the number of events with a term.
+    fn posting_len(&self, term: &[u8]) -> u64;
+
+    /// Visits each term that begins with `prefix`, in no certain order.
+    fn for_each_term(&self, prefix: &[u8], visit: &mut dyn FnMut(&[u8], Cow<'_, RoaringBitmap>));
+
+    /// Gives the slot of an event.
+    fn slot_of(&self, id: &EventId) -> Option<u16>;
+
+    /// Gives slots by (earliest start, slot): ascending from the first not below `from`, or descending from
+    /// the last not above it. `None` begins at the end.
+    fn valid_order(&self, from: Option<(i32, u16)>, ascending: bool) -> Box<dyn Iterator<Item = u16> + '_>;
+
+    /// Gives the least earliest start; `None` for an empty part.
+    fn valid_ends(&self) -> Option<(i32, i32)>;
+
+    /// Gives amounts of funding transfers, by rising slot.
+    fn amounts(&self) -> &[AmountRow];
+
+    /// Gives the position at a slot.
+    fn position_at(&self, slot: u16) -> Position {
+        self.base().plus(u64::from(slot) + 1)
+    }
+
+    /// Gives the slots at or below a position.
+    fn slots_up_to(&self, position: Position) -> u32 {
+        let below = position.0.saturating_sub(self.base().0);
+        u32::try_from(below).unwrap_or(u32::MAX).min(self.len())
+    }
+}
+
+/// The amount of a funding transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AmountRow {
+    /// Slot of the event.
+    pub slot: u16,
+    /// ISO 4217 code.
+    pub currency: [u8; 3],
+    /// Whole units.
+    pub units: i64,
+    /// Billionths of a unit, of the same sign.
+    pub nanos: i32,
+}

@@ -1,0 +1,199 @@
+//! A sealed segment: packed, sorted, never changed.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use roaring::RoaringBitmap;
+
+use super::part::AmountRow;
+use super::{Columns, Part, Tail};
+use crate::domain::{EventId, KnowledgeLink, Position};
+
+/// From this many slots on a posting is kept as a bitmap: a list of slots would be larger.
+pub(super) const DENSE_LEN: u64 = 4_096;
+
+/// The terms of a segment in one run of bytes, sorted, with the slots of each.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Dictionary {
+    /// Terms, one after another.
+    pub(super) bytes: Vec<u8>,
+    /// Where each term ends in `bytes`.
+    pub(super) ends: Vec<u32>,
+    /// Slots of the sparse terms, one after another, each run rising.
+    pub(super) slots: Vec<u16>,
+    /// Where each term's slots end in `slots`; a dense term has none there.
+    pub(super) slot_ends: Vec<u32>,
+    /// Slots of the dense terms, by number of the term.
+    pub(super) dense: HashMap<u32, RoaringBitmap>,
+}
+
+/// A whole segment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Segment {
+    pub(super) base: Position,
+    pub(super) columns: Columns,
+    pub(super) dictionary: Dictionary,
+    /// Event ids, sorted, with their slots.
+    pub(super) ids: Vec<(EventId, u16)>,
+    /// Slots by (earliest start, slot).
+    pub(super) order: Vec<u16>,
+    pub(super) links: Vec<(u16, KnowledgeLink)>,
+    pub(super) amounts: Vec<AmountRow>,
+}
+
+fn range(ends: &[u32], at: usize) -> Option<std::ops::Range<usize>> {
+    let end = usize::try_from(*ends.get(at)?).ok()?;
+    let start = match at.checked_sub(1) {
+        Some(before) => usize::try_from(*ends.get(before)?).ok()?,
+        None => 0,
+    };
+    Some(start..end)
+}
+
+impl Dictionary {
+    fn of(tail: &Tail) -> Self {
+        let mut terms: Vec<(&[u8], &RoaringBitmap)> = tail.postings().collect();
+        terms.sort_unstable_by_key(|(term, _)| *term);
+        let mut dictionary = Self::default();
+        for (number, (term, posting)) in (0_u32..).zip(terms) {
+            dictionary.bytes.extend_from_slice(term);
+            dictionary.ends.push(length(dictionary.bytes.len()));
+            if posting.len() >= DENSE_LEN {
+                dictionary.dense.insert(number, posting.clone());
+            } else {
+                dictionary.slots.extend(posting.iter().filter_map(|slot| u16::try_from(slot).ok()));
+            }
+            dictionary.slot_ends.push(length(dictionary.slots.len()));
+        }
+        dictionary
+    }
+
+    fn term(&self, number: usize) -> &[u8] {
+        range(&self.ends, number).and_then(|range| self.bytes.get(range)).unwrap_or_default()
+    }
+
+    fn lower_bound(&self, term: &[u8]) -> usize {
+        let (mut low, mut high) = (0, self.ends.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.term(middle) < term {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
+
+    fn find(&self, term: &[u8]) -> Option<usize> {
+        let number = self.lower_bound(term);
+        (number < self.ends.len() && self.term(number) == term).then_some(number)
+    }
+
+    fn sparse(&self, number: usize) -> &[u16] {
+        range(&self.slot_ends, number).and_then(|range| self.slots.get(range)).unwrap_or_default()
+    }
+
+    fn posting(&self, number: usize) -> Cow<'_, RoaringBitmap> {
+        if let Some(dense) = u32::try_from(number).ok().and_then(|number| self.dense.get(&number)) {
+            return Cow::Borrowed(dense);
+        }
+        Cow::Owned(self.sparse(number).iter().map(|slot| u32::from(*slot)).collect())
+    }
+}
+
+/// Lengths inside a segment stay far below 4 GiB: 65,536 events of at most 64 KiB are the bound.
+fn length(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
+
+impl Segment {
+    /// Packs a tail.
+    #[must_use]
+    pub fn of(tail: &Tail) -> Self {
+        let mut ids: Vec<(EventId, u16)> = tail.ids().map(|(id, slot)| (*id, slot)).collect();
+        ids.sort_unstable();
+        Self {
+            base: tail.base(),
+            columns: tail.columns().clone(),
+            dictionary: Dictionary::of(tail),
+            ids,
+            order: tail.valid_order(None, true).collect(),
+            links: tail.links().to_vec(),
+            amounts: tail.amounts().to_vec(),
+        }
+    }
+
+    /// Gives the last position.
+    #[must_use]
+    pub fn last(&self) -> Position {
+        self.base.plus(u64::from(self.len()))
+    }
+
+    /// Gives the knowledge links that its events carry, by rising slot.
+    #[must_use]
+    pub fn links(&self) -> &[(u16, KnowledgeLink)] {
+        &self.links
+    }
+
+    fn order_key(&self, slot: u16) -> (i32, u16) {
+        (self.columns.earliest_start.get(usize::from(slot)).copied().unwrap_or_default(), slot)
+    }
+}
+
+impl Part for Segment {
+    fn base(&self) -> Position {
+        self.base
+    }
+
+    fn len(&self) -> u32 {
+        length(self.columns.kind.len())
+    }
+
+    fn columns(&self) -> &Columns {
+        &self.columns
+    }
+
+    fn posting(&self, term: &[u8]) -> Option<Cow<'_, RoaringBitmap>> {
+        self.dictionary.find(term).map(|number| self.dictionary.posting(number))
+    }
+
+    fn posting_len(&self, term: &[u8]) -> u64 {
+        let Some(number) = self.dictionary.find(term) else { return 0 };
+        match u32::try_from(number).ok().and_then(|number| self.dictionary.dense.get(&number)) {
+            Some(dense) => dense.len(),
+            None => u64::from(length(self.dictionary.sparse(number).len())),
+        }
+    }
+
+    fn for_each_term(&self, prefix: &[u8], visit: &mut dyn FnMut(&[u8], Cow<'_, RoaringBitmap>)) {
+        let mut number = self.dictionary.lower_bound(prefix);
+        while number < self.dictionary.ends.len() && self.dictionary.term(number).starts_with(prefix) {
+            visit(self.dictionary.term(number), self.dictionary.posting(number));
+            number += 1;
+        }
+    }
+
+    fn slot_of(&self, id: &EventId) -> Option<u16> {
+        let at = self.ids.binary_search_by_key(id, |(held, _)| *held).ok()?;
+        self.ids.get(at).map(|(_, slot)| *slot)
+    }
+
+    fn valid_order(&self, from: Option<(i32, u16)>, ascending: bool) -> Box<dyn Iterator<Item = u16> + '_> {
+        let below = |bound: (i32, u16)| self.order.partition_point(|slot| self.order_key(*slot) < bound);
+        let up_to = |bound: (i32, u16)| self.order.partition_point(|slot| self.order_key(*slot) <= bound);
+        if ascending {
+            Box::new(self.order.iter().skip(from.map_or(0, below)).copied())
+        } else {
+            Box::new(self.order.iter().take(from.map_or(usize::MAX, up_to)).rev().copied())
+        }
+    }
+
+    fn valid_ends(&self) -> Option<(i32, i32)> {
+        Some((self.order_key(*self.order.first()?).0, self.order_key(*self.order.last()?).0))
+    }
+
+    fn amounts(&self) -> &[AmountRow] {
+        &self.amounts
+    }
+}

@@ -1,0 +1,167 @@
+//! All parts of the index, under one lock that writers hold only to fold.
+
+use std::sync::Arc;
+
+use parking_lot::{RwLock, RwLockReadGuard};
+
+use super::{Edge, Knowledge, Part, Scope, Segment, Tail, place_of};
+use crate::domain::{EventId, KnowledgeLink, Position, RecordedFacts, Revision, StreamName, TermField, Timestamp};
+
+/// The index of a log.
+///
+/// Readers share the lock; the one writer takes it for the few microseconds of a fold, so no query sees half an
+/// append. A query that must wait for the disk takes a [`View`] only while it plans.
+#[derive(Debug, Default)]
+pub struct Index {
+    state: RwLock<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    sealed: Vec<Arc<Segment>>,
+    /// Full tails on their way to becoming segments, oldest first.
+    frozen: Vec<Arc<Tail>>,
+    tail: Tail,
+    knowledge: Knowledge,
+}
+
+impl State {
+    fn parts(&self) -> impl DoubleEndedIterator<Item = &dyn Part> {
+        let sealed = self.sealed.iter().map(|segment| -> &dyn Part { segment.as_ref() });
+        let frozen = self.frozen.iter().map(|tail| -> &dyn Part { tail.as_ref() });
+        let tail: &dyn Part = &self.tail;
+        sealed.chain(frozen).chain(std::iter::once(tail))
+    }
+
+    fn known_at(&self, position: Position) -> Option<Timestamp> {
+        let (segment, slot) = place_of(position)?;
+        let segment = usize::try_from(segment).ok()?;
+        self.parts().nth(segment)?.columns().known_at(slot)
+    }
+
+    fn join(&mut self, carrier: Position, carrier_known_at: Timestamp, link: KnowledgeLink) {
+        // A target always stands before its carrier, so its column is there.
+        let target_known_at = self.known_at(link.target).unwrap_or(Timestamp::MAX);
+        let KnowledgeLink { link_type, target } = link;
+        self.knowledge.add(Edge { carrier, carrier_known_at, link_type, target, target_known_at });
+    }
+}
+
+impl Index {
+    /// Joins sealed segments, in order from the first position.
+    #[must_use]
+    pub fn of(sealed: Vec<Arc<Segment>>) -> Self {
+        let base = sealed.last().map_or(Position::ZERO, |segment| segment.last());
+        let mut state =
+            State { sealed: sealed.clone(), tail: Tail::after(base), ..State::default() };
+        for segment in sealed {
+            for (slot, link) in segment.links() {
+                let known_at = segment.columns().known_at(*slot).unwrap_or(Timestamp::MAX);
+                state.join(segment.position_at(*slot), known_at, *link);
+            }
+        }
+        Self { state: RwLock::new(state) }
+    }
+
+    /// Adds the events that follow; gives the tails that became full and wait to be sealed.
+    pub fn fold(&self, batch: &[RecordedFacts]) -> Vec<Arc<Tail>> {
+        let mut state = self.state.write();
+        let mut frozen = Vec::new();
+        for facts in batch {
+            if !state.tail.fold(facts) {
+                // Already folded: an append is folded once, in order, by the one writer.
+                continue;
+            }
+            for link in &facts.links {
+                state.join(facts.position, facts.known_time(), *link);
+            }
+            if state.tail.is_full() {
+                let next = Tail::after(state.tail.last());
+                let full = Arc::new(std::mem::replace(&mut state.tail, next));
+                state.frozen.push(Arc::clone(&full));
+                frozen.push(full);
+            }
+        }
+        frozen
+    }
+
+    /// Puts a sealed segment in the place of the frozen tail that it was made of.
+    pub fn seal(&self, segment: Arc<Segment>) {
+        let mut state = self.state.write();
+        let next = state.sealed.last().map_or(Position::ZERO, |last| last.last());
+        if segment.base() == next && state.frozen.first().is_some_and(|tail| tail.base() == next) {
+            state.frozen.remove(0);
+            state.sealed.push(segment);
+        }
+    }
+
+    /// Gives the state for one look. Folding waits while a view is held: hold it briefly.
+    #[must_use]
+    pub fn view(&self) -> View<'_> {
+        View { state: self.state.read() }
+    }
+}
+
+/// The index as it is while the view is held.
+#[derive(Debug)]
+pub struct View<'a> {
+    state: RwLockReadGuard<'a, State>,
+}
+
+impl View<'_> {
+    /// Gives the parts in position order.
+    pub fn parts(&self) -> impl DoubleEndedIterator<Item = &dyn Part> {
+        self.state.parts()
+    }
+
+    /// Gives the sealed segments in position order.
+    #[must_use]
+    pub fn sealed(&self) -> &[Arc<Segment>] {
+        &self.state.sealed
+    }
+
+    /// Gives the graph of knowledge links.
+    #[must_use]
+    pub fn knowledge(&self) -> &Knowledge {
+        &self.state.knowledge
+    }
+
+    /// Gives the last position folded.
+    #[must_use]
+    pub fn last(&self) -> Position {
+        self.state.tail.last()
+    }
+
+    /// Gives the part that holds a position, and the slot in it.
+    #[must_use]
+    pub fn locate(&self, position: Position) -> Option<(&dyn Part, u16)> {
+        let (segment, slot) = place_of(position)?;
+        let part = self.parts().nth(usize::try_from(segment).ok()?)?;
+        (u32::from(slot) < part.len()).then_some((part, slot))
+    }
+
+    /// Finds an event by id; the latest parts first, because retries are of late events.
+    #[must_use]
+    pub fn position_of(&self, id: &EventId) -> Option<Position> {
+        self.parts().rev().find_map(|part| Some(part.position_at(part.slot_of(id)?)))
+    }
+
+    /// Gives when the public could know an event.
+    #[must_use]
+    pub fn known_at(&self, position: Position) -> Option<Timestamp> {
+        self.state.known_at(position)
+    }
+
+    /// Gives the last revision of a stream: the number of its events, since revisions are dense.
+    #[must_use]
+    pub fn revision_of(&self, stream: &StreamName) -> Revision {
+        let term = TermField::Stream.term(stream.as_str());
+        Revision(self.parts().map(|part| part.posting_len(&term)).sum())
+    }
+
+    /// Tells whether an event is in scope.
+    #[must_use]
+    pub fn in_scope(&self, position: Position, scope: Scope) -> bool {
+        self.known_at(position).is_some_and(|known_at| scope.contains(position, known_at))
+    }
+}

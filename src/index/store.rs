@@ -1,0 +1,124 @@
+//! Sealed segments on disk, in a sled database of their own that may be deleted at any time.
+//!
+//! A segment is kept as lz4 chunks, so that no value grows beyond what sled keeps inside its log:
+//!
+//! ```text
+//! key: segment number(8, big-endian) chunk number(4, big-endian)   value: lz4 of up to 256 KiB
+//! ```
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use super::Segment;
+use super::layout::{self, LayoutError};
+
+/// Bytes of a segment in one value: with 8 MiB segments of sled's log, values of up to 1/4 of that stay inline.
+const CHUNK_BYTES: usize = 256 * 1_024;
+/// Most bytes that one chunk may claim to hold when it is read back.
+const CHUNK_BYTES_MAX: usize = 2 * CHUNK_BYTES;
+
+/// Says why the store of segments failed. The index can always be built again.
+#[derive(Debug, thiserror::Error)]
+pub enum SegmentStoreError {
+    /// sled refused.
+    #[error("the index database failed")]
+    Sled(#[from] sled::Error),
+    /// sled panicked on what it found.
+    #[error("the index database is damaged")]
+    Damaged,
+}
+
+/// The database of sealed segments.
+#[derive(Clone, Debug)]
+pub struct SegmentStore {
+    db: sled::Db,
+}
+
+impl SegmentStore {
+    /// Opens or makes the database in a directory.
+    ///
+    /// # Errors
+    /// [`SegmentStoreError`] when it cannot be opened; the caller may delete the directory and go on.
+    pub fn open(directory: &Path) -> Result<Self, SegmentStoreError> {
+        let config = sled::Config::new()
+            .path(directory)
+            .cache_capacity(16 * 1_024 * 1_024)
+            .segment_size(8 * 1_024 * 1_024)
+            .flush_every_ms(None);
+        // sled 0.34 panics on some damaged files; a damaged index is no reason not to serve.
+        let opened = catch_unwind(AssertUnwindSafe(|| config.open()));
+        Ok(Self { db: opened.map_err(|_| SegmentStoreError::Damaged)?? })
+    }
+
+    /// Writes a segment and flushes. Losing it in a power cut costs a rebuild, so nothing is synced.
+    ///
+    /// # Errors
+    /// [`SegmentStoreError`] when sled refuses; an earlier copy may then be gone.
+    pub fn put(&self, number: u64, segment: &Segment, chain: &[u8; 32]) -> Result<(), SegmentStoreError> {
+        let bytes = layout::encode(segment, chain);
+        let mut batch = sled::Batch::default();
+        for key in self.db.scan_prefix(number.to_be_bytes()).keys() {
+            batch.remove(key?);
+        }
+        for (chunk, part) in (0_u32..).zip(bytes.chunks(CHUNK_BYTES)) {
+            batch.insert(key_of(number, chunk).as_slice(), lz4_flex::compress_prepend_size(part));
+        }
+        self.db.apply_batch(batch)?;
+        self.db.flush()?;
+        Ok(())
+    }
+
+    /// Reads the bytes of a segment; `None` when there are none, or they cannot be unpacked.
+    ///
+    /// # Errors
+    /// [`SegmentStoreError::Sled`] when sled cannot read.
+    pub fn bytes_of(&self, number: u64) -> Result<Option<Vec<u8>>, SegmentStoreError> {
+        let mut bytes = Vec::new();
+        for value in self.db.scan_prefix(number.to_be_bytes()).values() {
+            let value = value?;
+            let claimed = lz4_flex::block::uncompressed_size(&value).map_or(usize::MAX, |(size, _)| size);
+            if claimed > CHUNK_BYTES_MAX {
+                return Ok(None);
+            }
+            let Ok(part) = lz4_flex::decompress_size_prepended(&value) else { return Ok(None) };
+            bytes.extend_from_slice(&part);
+        }
+        Ok((!bytes.is_empty()).then_some(bytes))
+    }
+
+    /// Reads a segment that is tied to `chain`; `None` when it is missing, damaged, or of another log.
+    ///
+    /// # Errors
+    /// [`SegmentStoreError::Sled`] when sled cannot read.
+    pub fn get(&self, number: u64, chain: &[u8; 32]) -> Result<Option<Segment>, SegmentStoreError> {
+        let Some(bytes) = self.bytes_of(number)? else { return Ok(None) };
+        match layout::decode(&bytes) {
+            Ok((segment, tied)) if tied == *chain => Ok(Some(segment)),
+            Ok(_) | Err(LayoutError) => Ok(None),
+        }
+    }
+
+    /// Gives the numbers of the segments that are stored, rising.
+    ///
+    /// # Errors
+    /// [`SegmentStoreError::Sled`] when sled cannot read.
+    pub fn numbers(&self) -> Result<Vec<u64>, SegmentStoreError> {
+        let mut numbers = Vec::new();
+        for key in self.db.iter().keys() {
+            let key = key?;
+            let number = key.first_chunk::<8>().map(|bytes| u64::from_be_bytes(*bytes));
+            if let Some(number) = number
+                && numbers.last() != Some(&number)
+            {
+                numbers.push(number);
+            }
+        }
+        Ok(numbers)
+    }
+}
+
+fn key_of(number: u64, chunk: u32) -> Vec<u8> {
+    let mut key = number.to_be_bytes().to_vec();
+    key.extend_from_slice(&chunk.to_be_bytes());
+    key
+}

@@ -1,0 +1,158 @@
+//! The log: one writer, many readers, one durable order.
+//!
+//! ```text
+//! append ─▶ queue ─▶ round: ids → conditions → links → positions → chain ─▶ commit ─▶ fold ─▶ head ─▶ reply
+//!           bounded    one writer thread, many requests at once            durable   index   readers see it
+//! ```
+//!
+//! Nothing is acknowledged before it is durable, and nothing is shown that is not: the head moves after the flush,
+//! and the index is folded before the head moves. After a failed flush the log takes no more writes until it is
+//! opened again. There is no update and no delete.
+
+pub mod admission;
+pub mod append;
+pub mod error;
+pub mod head;
+pub mod open;
+pub mod queue;
+pub mod reader;
+pub mod rebuild;
+pub mod scan;
+pub mod seal;
+pub mod sequencer;
+pub mod stage;
+pub mod store_file;
+pub mod verify;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+use tokio::sync::{oneshot, watch};
+
+pub use append::{AppendRequest, Appended, AppendedEvent, Condition, Expected, Proposal};
+pub use error::{AppendError, ConditionViolation, OpenError, QueueFull, ViolatedCondition};
+pub use head::Head;
+pub use open::{LogConfig, OpenProgress, OpenReport};
+pub use queue::QueueLimits;
+pub use reader::Reader;
+pub use scan::{Batch, BatchLimits, Scan};
+pub use verify::{Finding, VerifyEvent, VerifyReport};
+
+use crate::clock::{Clock, IdSource};
+use crate::domain::StoreId;
+use crate::index::{Index, SegmentStore};
+use crate::journal::Journal;
+use queue::Queue;
+
+/// An open log. Cheap to share; dropping the last handle after [`Log::close`] releases its files.
+#[derive(Debug)]
+pub struct Log {
+    journal: Arc<dyn Journal>,
+    index: Arc<Index>,
+    segments: Option<SegmentStore>,
+    head: watch::Receiver<Head>,
+    queue: Arc<Queue>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdSource>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Held for as long as the log is open: one process at a time.
+    lock: Option<std::fs::File>,
+}
+
+impl Log {
+    /// Gives the last durable position and what stands there.
+    #[must_use]
+    pub fn head(&self) -> Head {
+        self.head.borrow().clone()
+    }
+
+    /// Watches the head.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Head> {
+        self.head.clone()
+    }
+
+    /// Gives the store that this log is.
+    #[must_use]
+    pub fn store_id(&self) -> StoreId {
+        self.journal.store_id()
+    }
+
+    /// Gives the index. It may be ahead of the head by what is being acknowledged: bound every look by the head.
+    #[must_use]
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// Gives the clock.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// Gives the source of ids.
+    #[must_use]
+    pub fn ids(&self) -> &Arc<dyn IdSource> {
+        &self.ids
+    }
+
+    /// Tells whether the log takes writes.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.queue.is_poisoned()
+    }
+
+    /// Gives a reader of records.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        Reader::new(Arc::clone(&self.journal))
+    }
+
+    /// Appends events, all or none, and returns when they are on disk.
+    ///
+    /// The events stand at consecutive positions in request order. A request whose events are all recorded gets the
+    /// original answer. Dropping the future does not stop the append: it is made whole or not at all.
+    ///
+    /// # Errors
+    /// [`AppendError`]; with every variant but [`AppendError::OutcomeUnknown`] no event of the request was written.
+    pub async fn append(&self, request: AppendRequest) -> Result<Appended, AppendError> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.push(request, reply)?;
+        // The writer answers every request it takes; a lost answer means that it panicked.
+        answer.await.unwrap_or(Err(AppendError::OutcomeUnknown))
+    }
+
+    /// Makes what is proposed ready for the writer: salts and digests cost time that the writer should not spend.
+    #[must_use]
+    pub fn propose(&self, facts: crate::domain::EventFacts, content: bytes::Bytes, caveats: Vec<crate::domain::Caveat>) -> Proposal {
+        Proposal::new(facts, content, caveats, self.ids.salt())
+    }
+
+    /// Takes no more appends, finishes those that wait, and stops the threads.
+    ///
+    /// # Errors
+    /// When the journal cannot flush what it holds.
+    pub fn close(&self) -> std::io::Result<()> {
+        self.queue.close();
+        for thread in self.threads.lock().drain(..) {
+            // A panic of the thread was reported where it happened.
+            let _ = thread.join();
+        }
+        self.journal.close()
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        // Also a log that nobody closed must not leave its writer waiting for ever.
+        self.queue.close();
+        for thread in self.threads.lock().drain(..) {
+            let _ = thread.join();
+        }
+        drop(self.lock.take());
+    }
+}

@@ -1,0 +1,244 @@
+//! Opens a log: journal, index, threads.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use super::error::{OpenError, ReadError};
+use super::head::Head;
+use super::queue::{Queue, QueueLimits};
+use super::rebuild::{self, chain_at};
+use super::seal::{FULL_TAILS_MAX, Sealer};
+use super::sequencer::Sequencer;
+use super::{Log, store_file};
+use crate::clock::{Clock, IdSource, Stopwatch};
+use crate::domain::Position;
+use crate::index::{Index, SEGMENT_LEN, Segment, SegmentStore};
+use crate::journal::{self, Journal, SledJournal};
+
+/// How to open a log.
+#[derive(Clone, Debug)]
+pub struct LogConfig {
+    /// Where it lives; made if need be.
+    pub directory: PathBuf,
+    /// How much may wait for the writer.
+    pub queue: QueueLimits,
+    /// Page cache of the journal, in bytes.
+    pub journal_cache_bytes: u64,
+}
+
+impl LogConfig {
+    /// Takes the defaults for a directory.
+    #[must_use]
+    pub fn at(directory: impl Into<PathBuf>) -> Self {
+        Self {
+            directory: directory.into(),
+            queue: QueueLimits::default(),
+            journal_cache_bytes: 64 * 1_024 * 1_024,
+        }
+    }
+}
+
+/// What opening is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenProgress {
+    /// The journal is being opened.
+    Journal,
+    /// Segments are being loaded.
+    Loading {
+        /// How many there are.
+        segments: usize,
+    },
+    /// Segments that are missing or stale are being built again.
+    Rebuilding {
+        /// How many are done.
+        done: usize,
+        /// How many there are.
+        segments: usize,
+    },
+    /// The unsealed end is being folded.
+    Folding,
+}
+
+/// How the log was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenReport {
+    /// The last durable position.
+    pub head: Position,
+    /// Frames of unfinished commits, never acknowledged, that were dropped.
+    pub frames_rolled_back: u64,
+    /// Segments loaded from the index database.
+    pub segments_loaded: usize,
+    /// Segments built again from the journal.
+    pub segments_rebuilt: usize,
+}
+
+impl Log {
+    /// Opens or makes the log of a directory.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing was changed but what an unfinished, never acknowledged commit left.
+    pub fn open(
+        config: &LogConfig,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn IdSource>,
+        progress: &(dyn Fn(OpenProgress) + Sync),
+    ) -> Result<(Self, OpenReport), OpenError> {
+        progress(OpenProgress::Journal);
+        let lock = store_file::lock(&config.directory)?;
+        let store = store_file::store_id(&config.directory, ids.as_ref())?;
+        let opened = SledJournal::open(&config.directory.join("journal"), store, config.journal_cache_bytes)
+            .map_err(open_error)?;
+        let segments = open_segments(&config.directory.join("index"));
+        let rolled_back = opened.frames_rolled_back;
+        let journal: Arc<dyn Journal> = Arc::new(opened.journal);
+        let (mut log, mut report) = Self::over(journal, segments, config.queue, (clock, ids), progress)?;
+        log.lock = Some(lock);
+        report.frames_rolled_back = rolled_back;
+        Ok((log, report))
+    }
+
+    /// Opens a log over a journal that is already open; for tests and simulations, and for other journals.
+    ///
+    /// # Errors
+    /// [`OpenError::Read`] when the journal cannot be read.
+    pub fn over(
+        journal: Arc<dyn Journal>,
+        segments: Option<SegmentStore>,
+        limits: QueueLimits,
+        (clock, ids): (Arc<dyn Clock>, Arc<dyn IdSource>),
+        progress: &(dyn Fn(OpenProgress) + Sync),
+    ) -> Result<(Self, OpenReport), OpenError> {
+        let tail = journal.tail();
+        let (index, mut report) = build_index(journal.as_ref(), segments.as_ref(), progress)?;
+        report.head = tail.position;
+        let index = Arc::new(index);
+        let (publish, head) = watch::channel(Head::from(tail));
+        let queue = Arc::new(Queue::new(limits));
+        let (full_tails, to_seal) = sync_channel(FULL_TAILS_MAX);
+        let sequencer = Sequencer {
+            journal: Arc::clone(&journal),
+            index: Arc::clone(&index),
+            queue: Arc::clone(&queue),
+            clock: Arc::clone(&clock),
+            head: publish,
+            full_tails,
+        };
+        let sealer = Sealer {
+            journal: Arc::clone(&journal),
+            index: Arc::clone(&index),
+            segments: segments.clone(),
+            full_tails: to_seal,
+        };
+        let threads = vec![
+            spawn("annals-writer", move || sequencer.run())?,
+            spawn("annals-sealer", move || sealer.run())?,
+        ];
+        let threads = Mutex::new(threads);
+        Ok((Self { journal, index, segments, head, queue, clock, ids, threads, lock: None }, report))
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<std::thread::JoinHandle<()>, OpenError> {
+    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+    thread.map_err(|source| OpenError::Io { path: format!("thread {name}"), source })
+}
+
+fn open_error(error: journal::OpenError) -> OpenError {
+    match error {
+        journal::OpenError::WrongStore { expected, found } => OpenError::WrongStore { expected, found },
+        journal::OpenError::Locked => OpenError::Locked,
+        other @ (journal::OpenError::Corrupt { .. } | journal::OpenError::Store { .. } | journal::OpenError::Io(_)) => {
+            OpenError::Journal(other)
+        }
+    }
+}
+
+/// Opens the index database; a damaged one is deleted, since all of it can be built again.
+fn open_segments(directory: &Path) -> Option<SegmentStore> {
+    let error = match SegmentStore::open(directory) {
+        Ok(store) => return Some(store),
+        Err(error) => error,
+    };
+    warn!(error = &error as &dyn std::error::Error, "the index database cannot be opened; it is built again");
+    if let Err(error) = std::fs::remove_dir_all(directory) {
+        warn!(error = &error as &dyn std::error::Error, "the index database cannot be deleted");
+        return None;
+    }
+    match SegmentStore::open(directory) {
+        Ok(store) => Some(store),
+        Err(error) => {
+            warn!(error = &error as &dyn std::error::Error, "the index stays in memory");
+            None
+        }
+    }
+}
+
+fn build_index(
+    journal: &dyn Journal,
+    store: Option<&SegmentStore>,
+    progress: &(dyn Fn(OpenProgress) + Sync),
+) -> Result<(Index, OpenReport), ReadError> {
+    let watch = Stopwatch::start();
+    let head = journal.tail().position;
+    let count = head.0 / SEGMENT_LEN;
+    let total = usize::try_from(count).unwrap_or(usize::MAX);
+    progress(OpenProgress::Loading { segments: total });
+    let mut segments: Vec<(u64, Segment)> = Vec::with_capacity(total);
+    let mut missing = Vec::new();
+    for number in 0..count {
+        let chain = chain_at(journal, Position((number + 1) * SEGMENT_LEN))?;
+        match store.and_then(|store| load(store, number, chain.as_bytes())) {
+            Some(segment) => segments.push((number, segment)),
+            None => missing.push(number),
+        }
+    }
+    let loaded = segments.len();
+    if !missing.is_empty() {
+        info!(segments = missing.len(), "building missing segments of the index");
+        progress(OpenProgress::Rebuilding { done: 0, segments: missing.len() });
+        let report = |done| progress(OpenProgress::Rebuilding { done, segments: missing.len() });
+        for (number, segment) in rebuild::segments(journal, &missing, &report)? {
+            store_again(journal, store, number, &segment)?;
+            segments.push((number, segment));
+        }
+        segments.sort_unstable_by_key(|(number, _)| *number);
+    }
+    progress(OpenProgress::Folding);
+    let index = Index::of(segments.into_iter().map(|(_, segment)| Arc::new(segment)).collect());
+    rebuild::for_each(journal, Position(count * SEGMENT_LEN), head, |facts| {
+        index.fold(std::slice::from_ref(facts));
+    })?;
+    info!(%head, loaded, rebuilt = missing.len(), elapsed_ms = watch.elapsed().as_millis(), "index ready");
+    let report =
+        OpenReport { head, frames_rolled_back: 0, segments_loaded: loaded, segments_rebuilt: missing.len() };
+    Ok((index, report))
+}
+
+fn load(store: &SegmentStore, number: u64, chain: &[u8; 32]) -> Option<Segment> {
+    match store.get(number, chain) {
+        Ok(segment) => segment,
+        Err(error) => {
+            warn!(error = &error as &dyn std::error::Error, number, "segment cannot be read; it is built again");
+            None
+        }
+    }
+}
+
+fn store_again(
+    journal: &dyn Journal,
+    store: Option<&SegmentStore>,
+    number: u64,
+    segment: &Segment,
+) -> Result<(), ReadError> {
+    let Some(store) = store else { return Ok(()) };
+    let chain = chain_at(journal, segment.last())?;
+    if let Err(error) = store.put(number, segment, chain.as_bytes()) {
+        warn!(error = &error as &dyn std::error::Error, number, "segment not stored");
+    }
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! The writer's queue: bounded in requests and in bytes, so that memory is, too.
+
+use std::collections::VecDeque;
+
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::oneshot;
+
+use super::{AppendError, AppendRequest, Appended, QueueFull};
+
+/// How much may wait for the writer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueLimits {
+    /// Most requests.
+    pub requests_max: usize,
+    /// Most bytes, by [`AppendRequest::cost_bytes`].
+    pub bytes_max: usize,
+}
+
+impl Default for QueueLimits {
+    fn default() -> Self {
+        Self { requests_max: 65_536, bytes_max: 64 * 1_024 * 1_024 }
+    }
+}
+
+/// Most events that one round takes, unless a single request has more.
+pub const ROUND_EVENTS_MAX: usize = 1_024;
+/// Most content bytes that one round takes, unless a single request has more.
+pub const ROUND_BYTES_MAX: usize = 1_024 * 1_024;
+
+/// A request and where its answer goes.
+#[derive(Debug)]
+pub struct Pending {
+    /// What is asked.
+    pub request: AppendRequest,
+    /// Where the answer goes; nobody may be waiting for it any more.
+    pub reply: oneshot::Sender<Result<Appended, AppendError>>,
+}
+
+/// Requests that wait for the writer.
+#[derive(Debug, Default)]
+pub struct Queue {
+    limits: QueueLimits,
+    state: Mutex<State>,
+    arrived: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: VecDeque<Pending>,
+    bytes: usize,
+    closed: bool,
+    poisoned: bool,
+}
+
+impl Queue {
+    /// Makes an empty queue.
+    #[must_use]
+    pub fn new(limits: QueueLimits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
+    /// Adds a request, without waiting.
+    ///
+    /// # Errors
+    /// [`AppendError::QueueFull`] and [`AppendError::Closing`]; nothing was taken.
+    pub fn push(
+        &self,
+        request: AppendRequest,
+        reply: oneshot::Sender<Result<Appended, AppendError>>,
+    ) -> Result<(), AppendError> {
+        let cost = request.cost_bytes();
+        let mut state = self.state.lock();
+        if state.closed {
+            return Err(AppendError::Closing);
+        }
+        let requests = state.waiting.len();
+        if requests >= self.limits.requests_max || state.bytes.saturating_add(cost) > self.limits.bytes_max {
+            return Err(QueueFull { requests, bytes: state.bytes }.into());
+        }
+        state.bytes += cost;
+        state.waiting.push_back(Pending { request, reply });
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    /// Takes what waits, up to the limits of a round, and waits for it if there is nothing. `None` after
+    /// [`Queue::close`], when all is taken.
+    pub fn take_round(&self) -> Option<Vec<Pending>> {
+        let mut state = self.state.lock();
+        while state.waiting.is_empty() {
+            if state.closed {
+                return None;
+            }
+            self.arrived.wait(&mut state);
+        }
+        let (mut round, mut events, mut bytes) = (Vec::new(), 0_usize, 0_usize);
+        while let Some(next) = state.waiting.front() {
+            events += next.request.events.len();
+            bytes += next.request.events.iter().map(|event| event.content.len()).sum::<usize>();
+            if !round.is_empty() && (events > ROUND_EVENTS_MAX || bytes > ROUND_BYTES_MAX) {
+                break;
+            }
+            let cost = next.request.cost_bytes();
+            state.bytes = state.bytes.saturating_sub(cost);
+            round.extend(state.waiting.pop_front());
+        }
+        Some(round)
+    }
+
+    /// Takes no more requests; the writer ends when it has taken those that wait.
+    pub fn close(&self) {
+        self.state.lock().closed = true;
+        self.arrived.notify_all();
+    }
+
+    /// Remembers that a commit failed.
+    pub fn poison(&self) {
+        self.state.lock().poisoned = true;
+    }
+
+    /// Tells whether a commit failed.
+    #[must_use]
+    pub fn is_poisoned(&self) -> bool {
+        self.state.lock().poisoned
+    }
+}

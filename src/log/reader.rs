@@ -1,0 +1,41 @@
+//! Reads records by position.
+
+use std::sync::Arc;
+
+use super::error::ReadError;
+use crate::domain::Position;
+use crate::journal::{Frame, Journal, Record};
+
+/// Reads records; keeps the last frame, because neighbours are often read together.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    journal: Arc<dyn Journal>,
+    frame: Option<Frame>,
+}
+
+impl Reader {
+    /// Reads from a journal.
+    #[must_use]
+    pub fn new(journal: Arc<dyn Journal>) -> Self {
+        Self { journal, frame: None }
+    }
+
+    /// Reads one record.
+    ///
+    /// # Errors
+    /// [`ReadError`] when its frame is damaged, cannot be read, or is not there.
+    pub fn record(&mut self, position: Position) -> Result<Record, ReadError> {
+        if let Some(record) = self.frame.as_ref().and_then(|frame| record_in(frame, position)) {
+            return Ok(record);
+        }
+        let frame = self.journal.frame_at(position)?.ok_or(ReadError::Missing(position))?;
+        let record = record_in(&frame, position).ok_or(ReadError::Missing(position));
+        self.frame = Some(frame);
+        record
+    }
+}
+
+fn record_in(frame: &Frame, position: Position) -> Option<Record> {
+    let at = usize::try_from(position.0.checked_sub(frame.first().0)?).ok()?;
+    frame.records().get(at).cloned()
+}

@@ -1,0 +1,86 @@
+//! Finds and reads matching records, a batch at a time: the one loop under reads and subscriptions.
+
+use super::Log;
+use super::error::ReadError;
+use super::reader::Reader;
+use crate::domain::{Position, Timestamp};
+use crate::filter::Filter;
+use crate::journal::{Direction, Record};
+
+/// How much one batch may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchLimits {
+    /// Most records.
+    pub records_max: usize,
+    /// Most content bytes; a single larger record is a batch of its own.
+    pub bytes_max: usize,
+}
+
+/// Records found, in the order of the scan.
+#[derive(Debug)]
+pub struct Batch {
+    /// The records.
+    pub records: Vec<Record>,
+    /// Every position up to this one was evaluated: it and all before it in the direction of the scan.
+    pub evaluated: Position,
+}
+
+/// A walk over the records of a log that match.
+#[derive(Debug)]
+pub struct Scan {
+    filter: Filter,
+    known_at: Timestamp,
+    direction: Direction,
+    reader: Reader,
+}
+
+impl Scan {
+    /// Walks over records that match and could be known at a moment.
+    #[must_use]
+    pub fn new(log: &Log, filter: Filter, known_at: Timestamp, direction: Direction) -> Self {
+        Self { filter, known_at, direction, reader: log.reader() }
+    }
+
+    /// Reads the next batch. Forward: from (`from`, `bound`]. Backward: from [`bound`, `from`).
+    ///
+    /// Gives an empty batch where nothing matches in the part of the index that it looked at: go on after
+    /// [`Batch::evaluated`].
+    ///
+    /// # Errors
+    /// [`ReadError`] when a record cannot be read.
+    pub fn next(
+        &mut self,
+        log: &Log,
+        from: Position,
+        bound: Position,
+        limits: BatchLimits,
+    ) -> Result<Batch, ReadError> {
+        let (positions, mut evaluated) = self.positions(log, from, bound, limits.records_max);
+        let mut records = Vec::with_capacity(positions.len());
+        let mut bytes = 0;
+        for position in positions {
+            let record = self.reader.record(position)?;
+            bytes += record.content.len() + record.server_fields.len();
+            if bytes > limits.bytes_max && !records.is_empty() {
+                // The record that did not fit begins the next batch.
+                evaluated = match self.direction {
+                    Direction::Forward => Position(position.0.saturating_sub(1)),
+                    Direction::Backward => position.next(),
+                };
+                break;
+            }
+            records.push(record);
+        }
+        Ok(Batch { records, evaluated })
+    }
+
+    fn positions(&self, log: &Log, from: Position, bound: Position, count: usize) -> (Vec<Position>, Position) {
+        let view = log.index().view();
+        let (mut positions, evaluated) = match self.direction {
+            Direction::Forward => self.filter.matches_after(&view, from, bound, count),
+            Direction::Backward => self.filter.matches_before(&view, from, count),
+        };
+        positions.retain(|position| view.known_at(*position).is_some_and(|known_at| known_at <= self.known_at));
+        (positions, evaluated)
+    }
+}

@@ -1,0 +1,51 @@
+//! Seals full tails off the writer's path.
+
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+
+use tracing::{debug, warn};
+
+use super::rebuild::chain_at;
+use crate::index::{Index, Part, SEGMENT_LEN, Segment, SegmentStore, Tail};
+use crate::journal::Journal;
+
+/// Full tails that may wait to be sealed before the writer waits.
+pub const FULL_TAILS_MAX: usize = 4;
+
+/// What the sealing thread works with.
+#[derive(Debug)]
+pub struct Sealer {
+    pub(super) journal: Arc<dyn Journal>,
+    pub(super) index: Arc<Index>,
+    pub(super) segments: Option<SegmentStore>,
+    pub(super) full_tails: Receiver<Arc<Tail>>,
+}
+
+impl Sealer {
+    /// Works until the writer is gone.
+    pub fn run(self) {
+        while let Ok(tail) = self.full_tails.recv() {
+            let segment = Arc::new(Segment::of(&tail));
+            drop(tail);
+            self.store(&segment);
+            self.index.seal(segment);
+        }
+    }
+
+    fn store(&self, segment: &Segment) {
+        let Some(segments) = &self.segments else { return };
+        let number = segment.base().0 / SEGMENT_LEN;
+        let chain = match chain_at(self.journal.as_ref(), segment.last()) {
+            Ok(chain) => chain,
+            Err(error) => {
+                warn!(error = &error as &dyn std::error::Error, number, "segment not stored: journal not read");
+                return;
+            }
+        };
+        match segments.put(number, segment, chain.as_bytes()) {
+            Ok(()) => debug!(number, "segment sealed"),
+            // The index is built again from the journal when it is next opened.
+            Err(error) => warn!(error = &error as &dyn std::error::Error, number, "segment not stored"),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The writer: the one thread that gives positions.
+
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+
+use tokio::sync::{oneshot, watch};
+use tracing::error;
+
+use super::admission::{Admission, Admitted};
+use super::append::Appended;
+use super::error::AppendError;
+use super::head::Head;
+use super::queue::{Pending, Queue};
+use super::reader::Reader;
+use super::stage::Stage;
+use crate::clock::Clock;
+use crate::domain::Timestamp;
+use crate::index::{Index, Tail};
+use crate::journal::{CommitError, EncodeError, Journal, frames_of};
+
+/// What the writer thread works with.
+#[derive(Debug)]
+pub struct Sequencer {
+    pub(super) journal: Arc<dyn Journal>,
+    pub(super) index: Arc<Index>,
+    pub(super) queue: Arc<Queue>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) head: watch::Sender<Head>,
+    pub(super) full_tails: SyncSender<Arc<Tail>>,
+}
+
+/// Why a round could not be written.
+#[derive(Debug, thiserror::Error)]
+enum RoundError {
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+}
+
+/// An answer that waits for the commit of the round.
+type Waiting = (oneshot::Sender<Result<Appended, AppendError>>, Appended);
+
+impl Sequencer {
+    /// Works until the queue is closed and empty.
+    pub fn run(self) {
+        while let Some(round) = self.queue.take_round() {
+            self.round(round);
+        }
+    }
+
+    fn round(&self, round: Vec<Pending>) {
+        let head = self.head.borrow().clone();
+        // Strictly after everything recorded, also when the clock steps back.
+        let earliest = head.recorded_at.map_or(Timestamp(i64::MIN), |last| last.plus_micros(1));
+        let stage = Stage::after(head.position, self.clock.now().max(earliest));
+        let reader = Reader::new(Arc::clone(&self.journal));
+        let mut admission = Admission { view: self.index.view(), head: head.position, reader, stage };
+        let read_only = self.queue.is_poisoned();
+        let mut accepted = Vec::new();
+        for Pending { request, reply } in round {
+            match admission.admit(request, read_only) {
+                Ok(Admitted::Staged(places)) => accepted.push((reply, places, false)),
+                Ok(Admitted::RepeatsStaged(places)) => accepted.push((reply, places, true)),
+                Ok(Admitted::Replay(answer)) => answer_with(reply, Ok(answer)),
+                Err(error) => answer_with(reply, Err(error)),
+            }
+        }
+        let stage = admission.stage;
+        drop(admission.view);
+        if stage.is_empty() {
+            return;
+        }
+        let waiting =
+            accepted.into_iter().map(|(reply, places, replayed)| (reply, stage.answer(places, replayed))).collect();
+        self.write(&head, &stage, waiting);
+    }
+
+    fn write(&self, head: &Head, stage: &Stage, waiting: Vec<Waiting>) {
+        if let Err(cause) = self.commit(head, stage) {
+            // After a failed flush nobody knows what is on disk: the kernel may have dropped the pages, and a
+            // second fsync would report success (Rebello et al., USENIX ATC 2020). So nothing more is written.
+            self.queue.poison();
+            let first = stage.next_position();
+            error!(error = &cause as &dyn std::error::Error, before = %first, "commit failed, the store is read-only");
+            for (reply, _) in waiting {
+                answer_with(reply, Err(AppendError::OutcomeUnknown));
+            }
+            return;
+        }
+        for tail in self.index.fold(&stage.facts) {
+            // Bounded: where sealing falls behind, the writer waits for it.
+            if self.full_tails.send(tail).is_err() {
+                error!("the sealing thread is gone; segments stay in memory");
+            }
+        }
+        self.head.send_replace(self.journal.tail().into());
+        for (reply, answer) in waiting {
+            answer_with(reply, Ok(answer));
+        }
+    }
+
+    fn commit(&self, head: &Head, stage: &Stage) -> Result<(), RoundError> {
+        let (frames, _) = frames_of(&stage.records, head.chain)?;
+        Ok(self.journal.commit(head.position, frames)?)
+    }
+}
+
+/// Answers; a client that went away changes nothing, because its append is made or refused like any other.
+fn answer_with(reply: oneshot::Sender<Result<Appended, AppendError>>, answer: Result<Appended, AppendError>) {
+    let _ = reply.send(answer);
+}

@@ -1,0 +1,226 @@
+//! Checks every stored byte; what is wrong is data, not an error.
+
+use std::collections::{HashMap, HashSet};
+
+use super::Log;
+use crate::codec::facts_of;
+use crate::domain::{EventId, Position, Revision, StreamName, Timestamp};
+use crate::index::{SEGMENT_LEN, Segment, SegmentStore, Tail, layout};
+use crate::journal::{ChainHash, Direction, Frame, Journal, ReadError as JournalError, Record};
+
+/// Positions between two reports of progress.
+const PROGRESS_EVERY: u64 = 8_192;
+
+/// Something that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// First position concerned.
+    pub first: Position,
+    /// Last position concerned, inclusive.
+    pub last: Position,
+    /// What.
+    pub description: String,
+}
+
+/// A step of a check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VerifyEvent {
+    /// Everything up to the position was looked at.
+    Progress {
+        /// The position.
+        position: Position,
+        /// The last position to look at.
+        head: Position,
+    },
+    /// Something is wrong.
+    Finding(Finding),
+}
+
+/// The outcome of a check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// Events checked.
+    pub events: u64,
+    /// Sealed segments compared with a rebuild.
+    pub segments: u64,
+    /// Findings reported.
+    pub findings: u64,
+    /// Chain hash at the last position checked.
+    pub chain: ChainHash,
+}
+
+impl Log {
+    /// Checks the journal up to the head, and the stored index against a rebuild. `report` gets each step, and
+    /// ends the check by giving `false`.
+    pub fn verify(&self, report: impl FnMut(VerifyEvent) -> bool) -> VerifyReport {
+        let head = self.head().position;
+        Verification::new(self.journal.as_ref(), self.segments.as_ref(), head, report).run()
+    }
+}
+
+/// A check under way.
+struct Verification<'a, R> {
+    journal: &'a dyn Journal,
+    store: Option<&'a SegmentStore>,
+    head: Position,
+    report: R,
+    stopped: bool,
+    findings: u64,
+    events: u64,
+    segments: u64,
+    next: Position,
+    chain: ChainHash,
+    recorded_at: Option<Timestamp>,
+    revisions: HashMap<StreamName, Revision>,
+    ids: HashSet<EventId>,
+    /// The segment being rebuilt; `None` after damage in it.
+    tail: Option<Tail>,
+}
+
+impl<'a, R: FnMut(VerifyEvent) -> bool> Verification<'a, R> {
+    fn new(journal: &'a dyn Journal, store: Option<&'a SegmentStore>, head: Position, report: R) -> Self {
+        Self {
+            journal,
+            store,
+            head,
+            report,
+            stopped: false,
+            findings: 0,
+            events: 0,
+            segments: 0,
+            next: Position(1),
+            chain: crate::journal::Tail::origin(journal.store_id()).chain,
+            recorded_at: None,
+            revisions: HashMap::new(),
+            ids: HashSet::new(),
+            tail: Some(Tail::after(Position::ZERO)),
+        }
+    }
+
+    fn run(mut self) -> VerifyReport {
+        while self.next <= self.head && !self.stopped {
+            let from = self.next;
+            for frame in self.journal.read(from, Direction::Forward) {
+                match frame {
+                    Ok(frame) => self.frame(&frame),
+                    Err(error) => self.unreadable(&error),
+                }
+                if self.stopped || self.next > self.head {
+                    break;
+                }
+            }
+            if self.next == from {
+                let description = "nothing is stored there".to_owned();
+                self.finding(from, self.head, description);
+                break;
+            }
+        }
+        let last = Position(self.next.0.saturating_sub(1)).min(self.head);
+        self.emit(VerifyEvent::Progress { position: last, head: self.head });
+        VerifyReport { events: self.events, segments: self.segments, findings: self.findings, chain: self.chain }
+    }
+
+    fn emit(&mut self, event: VerifyEvent) {
+        if !self.stopped {
+            self.stopped = !(self.report)(event);
+        }
+    }
+
+    fn finding(&mut self, first: Position, last: Position, description: String) {
+        self.findings += 1;
+        self.emit(VerifyEvent::Finding(Finding { first, last, description }));
+    }
+
+    /// Goes on behind damage: every fault is to be found, not the first.
+    fn unreadable(&mut self, error: &JournalError) {
+        let (first, last, description) = match error {
+            JournalError::Corrupt { first, last, fault } => (*first, *last, fault.to_string()),
+            JournalError::Io(error) => (self.next, self.head, format!("cannot be read: {error}")),
+        };
+        self.finding(first, last, description);
+        self.next = last.max(self.next).next();
+        self.skip_damage();
+    }
+
+    /// Takes the chain up again behind damage, where the next frame says it stood.
+    fn skip_damage(&mut self) {
+        self.tail = None;
+        self.recorded_at = None;
+        if let Ok(Some(frame)) = self.journal.frame_at(self.next) {
+            self.chain = frame.previous();
+        }
+        // Revisions go on from what the next events of each stream say.
+        self.revisions.clear();
+    }
+
+    fn frame(&mut self, frame: &Frame) {
+        if frame.previous() != self.chain {
+            let description = "the chain hash does not continue".to_owned();
+            self.finding(frame.first(), frame.last(), description);
+            self.chain = frame.previous();
+        }
+        let range = self.next..=self.head;
+        for record in frame.records().iter().filter(|record| range.contains(&record.position)) {
+            self.record(record);
+        }
+        self.next = frame.last().next();
+    }
+
+    fn record(&mut self, record: &Record) {
+        let position = record.position;
+        self.events += 1;
+        self.chain = self.chain.then(&record.digest());
+        let mut wrong = Vec::new();
+        if !record.content_is_intact() {
+            wrong.push("the content does not match its digest".to_owned());
+        }
+        if !self.ids.insert(record.event_id) {
+            wrong.push(format!("event id {} stands twice", record.event_id));
+        }
+        if self.recorded_at.is_some_and(|last| record.recorded_at <= last) {
+            wrong.push("recorded time does not increase".to_owned());
+        }
+        self.recorded_at = Some(record.recorded_at);
+        let before = self.revisions.insert(record.stream.clone(), record.revision);
+        if before.is_some_and(|before| record.revision != before.next()) {
+            wrong.push(format!("revision {} of stream {} does not follow", record.revision, record.stream));
+        }
+        match facts_of(record) {
+            Ok(facts) => {
+                if let Some(tail) = &mut self.tail {
+                    tail.fold(&facts);
+                }
+            }
+            Err(error) => wrong.push(error.to_string()),
+        }
+        for description in wrong {
+            self.finding(position, position, description);
+        }
+        if position.0.is_multiple_of(SEGMENT_LEN) {
+            self.segment(position);
+        }
+        if position.0.is_multiple_of(PROGRESS_EVERY) {
+            self.emit(VerifyEvent::Progress { position, head: self.head });
+        }
+    }
+
+    /// Compares the stored segment that ends here with the one rebuilt on the way.
+    fn segment(&mut self, last: Position) {
+        let rebuilt = self.tail.replace(Tail::after(last));
+        let Some((store, rebuilt)) = self.store.zip(rebuilt.filter(Tail::is_full)) else { return };
+        let number = last.0 / SEGMENT_LEN - 1;
+        let first = Position(number * SEGMENT_LEN + 1);
+        match store.bytes_of(number) {
+            // Not stored yet, or deleted: it is built when the log is next opened.
+            Ok(None) => {}
+            Ok(Some(stored)) => {
+                self.segments += 1;
+                if stored != layout::encode(&Segment::of(&rebuilt), self.chain.as_bytes()) {
+                    let description = "the stored segment of the index differs from a rebuild".to_owned();
+                    self.finding(first, last, description);
+                }
+            }
+            Err(error) => self.finding(first, last, format!("the stored segment cannot be read: {error}")),
+        }
+    }
+}

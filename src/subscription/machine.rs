@@ -1,0 +1,236 @@
+//! What a subscription does next, without I/O.
+//!
+//! ```text
+//! Started ─▶ catching up ──(evaluated = head)──▶ CaughtUp ─▶ live
+//!                 ▲                                            │
+//!                 └──────────── FellBehind ◀──(lag too long)───┘
+//! ```
+
+use crate::domain::{Position, Timestamp};
+
+/// Positions that may be evaluated between two checkpoints.
+pub const CHECKPOINT_POSITIONS: u64 = 1_000;
+/// Lag, in positions, from which a live reader counts as behind.
+pub const FELL_BEHIND_POSITIONS: u64 = 10_000;
+
+/// How often signs of life are sent, in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Longest time between two checkpoints.
+    pub checkpoint_micros: i64,
+    /// Longest time with nothing but checkpoints.
+    pub heartbeat_micros: i64,
+}
+
+/// What is sent besides events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// The first message.
+    Started {
+        /// The head at the start.
+        head: Position,
+        /// Events after this position are evaluated.
+        after: Position,
+    },
+    /// Everything at or below was evaluated.
+    Checkpoint {
+        /// Up to here.
+        position: Position,
+        /// The head.
+        head: Position,
+    },
+    /// The live edge is reached.
+    CaughtUp {
+        /// The head.
+        head: Position,
+    },
+    /// The reader is behind again.
+    FellBehind {
+        /// The head.
+        head: Position,
+    },
+    /// Nothing else was sent for a while.
+    Heartbeat {
+        /// The head.
+        head: Position,
+        /// The server's clock.
+        time: Timestamp,
+    },
+}
+
+/// What to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Send a message.
+    Send(Message),
+    /// Evaluate positions in (`after`, `up_to`], then call [`Machine::evaluated`].
+    Scan {
+        /// Exclusive.
+        after: Position,
+        /// Inclusive.
+        up_to: Position,
+    },
+    /// Wait until the head moves or the moment comes.
+    Wait {
+        /// The moment.
+        until: Timestamp,
+    },
+}
+
+/// The state of a subscription.
+#[derive(Clone, Copy, Debug)]
+pub struct Machine {
+    pace: Pace,
+    evaluated: Position,
+    started: bool,
+    live: bool,
+    checkpoint: Position,
+    checkpoint_at: Timestamp,
+    sign_at: Timestamp,
+}
+
+impl Machine {
+    /// Begins after a position.
+    #[must_use]
+    pub const fn new(after: Position, pace: Pace, now: Timestamp) -> Self {
+        Self {
+            pace,
+            evaluated: after,
+            started: false,
+            live: false,
+            checkpoint: after,
+            checkpoint_at: now,
+            sign_at: now,
+        }
+    }
+
+    /// Tells up to where every position was evaluated: resume after it.
+    #[must_use]
+    pub const fn position(&self) -> Position {
+        self.evaluated
+    }
+
+    /// Takes note that positions were evaluated, and whether events were sent.
+    pub fn evaluated(&mut self, up_to: Position, sent_events: bool, now: Timestamp) {
+        self.evaluated = self.evaluated.max(up_to);
+        if sent_events {
+            self.sign_at = now;
+        }
+    }
+
+    /// Decides what to do next.
+    pub fn next(&mut self, head: Position, now: Timestamp) -> Action {
+        if !self.started {
+            self.started = true;
+            self.sign_at = now;
+            return Action::Send(Message::Started { head, after: self.evaluated });
+        }
+        let lag = head.0.saturating_sub(self.evaluated.0);
+        if self.live && lag > FELL_BEHIND_POSITIONS {
+            self.live = false;
+            self.sign_at = now;
+            return Action::Send(Message::FellBehind { head });
+        }
+        let due = self.checkpoint_at.plus_micros(self.pace.checkpoint_micros);
+        let since = self.evaluated.0.saturating_sub(self.checkpoint.0);
+        if since >= CHECKPOINT_POSITIONS || now >= due {
+            self.checkpoint = self.evaluated;
+            self.checkpoint_at = now;
+            return Action::Send(Message::Checkpoint { position: self.evaluated, head });
+        }
+        if lag > 0 {
+            // Not beyond the next checkpoint, so that it comes when it is due.
+            let step = CHECKPOINT_POSITIONS - since;
+            return Action::Scan { after: self.evaluated, up_to: self.evaluated.plus(step.min(lag)) };
+        }
+        if !self.live {
+            self.live = true;
+            self.sign_at = now;
+            return Action::Send(Message::CaughtUp { head });
+        }
+        let silence = self.sign_at.plus_micros(self.pace.heartbeat_micros);
+        if now >= silence {
+            self.sign_at = now;
+            return Action::Send(Message::Heartbeat { head, time: now });
+        }
+        Action::Wait { until: due.min(silence) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PACE: Pace = Pace { checkpoint_micros: 5, heartbeat_micros: 10 };
+
+    fn drive(machine: &mut Machine, head: u64, now: i64) -> Vec<Action> {
+        let mut actions = Vec::new();
+        loop {
+            let action = machine.next(Position(head), Timestamp(now));
+            actions.push(action);
+            match action {
+                Action::Scan { up_to, .. } => machine.evaluated(up_to, false, Timestamp(now)),
+                Action::Wait { .. } => return actions,
+                Action::Send(_) => {}
+            }
+        }
+    }
+
+    #[test]
+    fn an_empty_log_is_caught_up_at_once() {
+        let mut machine = Machine::new(Position(0), PACE, Timestamp(0));
+        let head = Position(0);
+        let expected = [
+            Action::Send(Message::Started { head, after: Position(0) }),
+            Action::Send(Message::CaughtUp { head }),
+            Action::Wait { until: Timestamp(5) },
+        ];
+        assert_eq!(drive(&mut machine, 0, 0), expected);
+    }
+
+    #[test]
+    fn an_idle_tail_has_checkpoints_and_heartbeats() {
+        let mut machine = Machine::new(Position(0), PACE, Timestamp(0));
+        drive(&mut machine, 0, 0);
+        let mut sent = Vec::new();
+        for now in 1..=20 {
+            sent.extend(drive(&mut machine, 0, now).into_iter().filter(|a| matches!(a, Action::Send(_))));
+        }
+        let head = Position(0);
+        let checkpoint = Action::Send(Message::Checkpoint { position: head, head });
+        let heartbeat = |time| Action::Send(Message::Heartbeat { head, time: Timestamp(time) });
+        assert_eq!(sent, [checkpoint, checkpoint, heartbeat(10), checkpoint, checkpoint, heartbeat(20)]);
+    }
+
+    #[test]
+    fn every_position_is_scanned_once_in_order_with_a_checkpoint_each_thousand() {
+        let mut machine = Machine::new(Position(7), PACE, Timestamp(0));
+        let mut next = 7;
+        let mut checkpoints = 0;
+        for action in drive(&mut machine, 25_007, 0) {
+            match action {
+                Action::Scan { after, up_to } => {
+                    assert_eq!(after.0, next);
+                    assert!(up_to.0 > after.0);
+                    next = up_to.0;
+                }
+                Action::Send(Message::Checkpoint { position, .. }) => {
+                    assert_eq!(position.0, next);
+                    checkpoints += 1;
+                }
+                Action::Send(_) | Action::Wait { .. } => {}
+            }
+        }
+        assert_eq!((next, checkpoints), (25_007, 25));
+    }
+
+    #[test]
+    fn a_live_reader_that_lags_falls_behind_and_catches_up_again() {
+        let mut machine = Machine::new(Position(0), PACE, Timestamp(0));
+        drive(&mut machine, 1, 0);
+        let actions = drive(&mut machine, 20_000, 1);
+        assert_eq!(actions.first(), Some(&Action::Send(Message::FellBehind { head: Position(20_000) })));
+        let caught_up = Action::Send(Message::CaughtUp { head: Position(20_000) });
+        assert_eq!(actions.iter().filter(|action| **action == caught_up).count(), 1);
+    }
+}

@@ -1,0 +1,95 @@
+//! Whether an event is an entry of a question, and how.
+
+use crate::domain::{Bounds, Position};
+use crate::index::{Part, Scope, Status, View};
+
+/// How sure it is that an entry lies in a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Certainty {
+    /// It could overlap.
+    May,
+    /// It certainly lies within.
+    Must,
+}
+
+/// A window of valid time, [`from`, `to`), in day numbers; [`Bounds::OPEN_START`] and [`Bounds::OPEN_END`] = unbounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// First day, inclusive.
+    pub from: i32,
+    /// Day after the last, exclusive.
+    pub to: i32,
+    /// How sure a match must be.
+    pub certainty: Certainty,
+}
+
+impl Window {
+    /// Tells how bounds match the window, if they do.
+    #[must_use]
+    pub fn matches(&self, bounds: Bounds, qualified: bool) -> Option<Certainty> {
+        if bounds.earliest_start >= self.to || bounds.latest_end <= self.from {
+            return None;
+        }
+        // A date marked approximate or uncertain is never certain, wherever its bounds lie.
+        let must = !qualified && bounds.earliest_start >= self.from && bounds.latest_end <= self.to;
+        match (must, self.certainty) {
+            (true, _) => Some(Certainty::Must),
+            (false, Certainty::May) => Some(Certainty::May),
+            (false, Certainty::Must) => None,
+        }
+    }
+}
+
+/// An event as a version of what is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its place in the log.
+    pub position: Position,
+    /// What became of it.
+    pub status: Status,
+    /// How sure it is that it lies in the window; [`Certainty::Must`] without a window.
+    pub certainty: Certainty,
+    /// Versions in its history, retractions not counted.
+    pub version_count: usize,
+}
+
+/// Decides which events are entries.
+#[derive(Clone, Copy, Debug)]
+pub struct Judge<'a> {
+    /// The index.
+    pub view: &'a View<'a>,
+    /// The window asked for.
+    pub window: Option<Window>,
+    /// The state of knowledge asked for.
+    pub scope: Scope,
+    /// Whether closed entries and retractions count.
+    pub include_closed: bool,
+}
+
+impl Judge<'_> {
+    /// Tells how an event at or below `scope.as_of` matches and what became of it, if it is an entry.
+    #[must_use]
+    pub fn judge(&self, part: &dyn Part, slot: u16) -> Option<(Certainty, Status)> {
+        let columns = part.columns();
+        if columns.known_at(slot)? > self.scope.known_at {
+            return None;
+        }
+        let certainty = match &self.window {
+            Some(window) => window.matches(columns.bounds(slot)?, columns.is_qualified(slot))?,
+            None => Certainty::Must,
+        };
+        let knowledge = self.view.knowledge();
+        let touched = knowledge.touched(part.base()).is_some_and(|slots| slots.contains(u32::from(slot)));
+        let status = if touched { knowledge.status(part.position_at(slot), self.scope) } else { Status::Current };
+        (self.include_closed || status == Status::Current).then_some((certainty, status))
+    }
+
+    /// Counts the versions in the history of an event, retractions not counted.
+    #[must_use]
+    pub fn version_count(&self, position: Position) -> usize {
+        let knowledge = self.view.knowledge();
+        let scope = self.scope;
+        let history = knowledge.history(position, |position, known_at| scope.contains(position, known_at));
+        history.into_iter().filter(|version| !knowledge.only_retracts(*version)).count()
+    }
+}

@@ -1,0 +1,206 @@
+//! Entries of many parts in one order, a few at a time.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use roaring::RoaringBitmap;
+
+use crate::domain::Position;
+use crate::filter::Filter;
+use crate::filter::plan::slots_of;
+use crate::index::{Part, Scope, View};
+
+/// An order of entries. Equal keys stand in position order, reversed where the order is descending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// By earliest start.
+    ValidStart,
+    /// By earliest start, latest first.
+    ValidStartDescending,
+    /// By known time.
+    KnownAt,
+    /// By known time, latest first.
+    KnownAtDescending,
+    /// By position.
+    Recorded,
+    /// By position, latest first.
+    RecordedDescending,
+}
+
+/// The place of an entry in an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// What is ordered by: day number, microseconds or position.
+    pub value: i64,
+    /// Its position.
+    pub position: Position,
+}
+
+/// A key so transformed that smaller comes first in every order.
+type Rank = (i64, u64);
+
+/// From one candidate in this many slots on, walking the stored order beats sorting the candidates.
+const WALK_FROM_ONE_IN: u64 = 16;
+
+impl Order {
+    const fn is_descending(self) -> bool {
+        matches!(self, Self::ValidStartDescending | Self::KnownAtDescending | Self::RecordedDescending)
+    }
+
+    /// Gives the key of an event.
+    #[must_use]
+    pub fn key(self, part: &dyn Part, slot: u16) -> Key {
+        let position = part.position_at(slot);
+        let columns = part.columns();
+        let value = match self {
+            Self::ValidStart | Self::ValidStartDescending => {
+                columns.earliest_start.get(usize::from(slot)).copied().map_or(i64::MIN, i64::from)
+            }
+            Self::KnownAt | Self::KnownAtDescending => columns.known_at(slot).map_or(i64::MIN, |known| known.0),
+            Self::Recorded | Self::RecordedDescending => i64::try_from(position.0).unwrap_or(i64::MAX),
+        };
+        Key { value, position }
+    }
+
+    fn rank(self, key: Key) -> Rank {
+        // The complement turns the order of integers round, without overflow.
+        if self.is_descending() { (!key.value, !key.position.0) } else { (key.value, key.position.0) }
+    }
+
+    /// Gives a rank that no event of the part comes before.
+    fn first_rank(self, part: &dyn Part) -> Rank {
+        let last = part.base().0 + u64::from(part.len());
+        let (value, position) = match self {
+            Self::ValidStart => (part.valid_ends().map_or(i64::MIN, |(least, _)| i64::from(least)), part.base().0),
+            Self::ValidStartDescending => (part.valid_ends().map_or(i64::MAX, |(_, most)| i64::from(most)), last),
+            Self::KnownAt => (i64::MIN, 0),
+            Self::KnownAtDescending => (i64::MAX, u64::MAX),
+            Self::Recorded => (i64::try_from(part.base().0).unwrap_or(i64::MAX), part.base().0),
+            Self::RecordedDescending => (i64::try_from(last).unwrap_or(i64::MAX), last),
+        };
+        self.rank(Key { value, position: Position(position) })
+    }
+}
+
+/// The events that match a filter, of all parts, in order.
+///
+/// A part is planned only when an event of it could be next.
+pub struct Merge<'a> {
+    filter: &'a Filter,
+    scope: Scope,
+    order: Order,
+    after: Option<Key>,
+    parts: Vec<Walk<'a>>,
+    heap: BinaryHeap<Reverse<(Rank, usize, Option<u16>)>>,
+}
+
+struct Walk<'a> {
+    part: &'a dyn Part,
+    slots: Box<dyn Iterator<Item = u16> + 'a>,
+}
+
+impl<'a> Merge<'a> {
+    /// Begins after a key.
+    #[must_use]
+    pub fn new(view: &'a View<'a>, filter: &'a Filter, scope: Scope, order: Order, after: Option<Key>) -> Self {
+        let parts = view.parts().filter(|part| part.base() < scope.as_of && !part.is_empty());
+        let parts: Vec<Walk<'a>> = parts.map(|part| Walk { part, slots: Box::new(std::iter::empty()) }).collect();
+        let unopened = parts.iter().enumerate();
+        let heap = unopened.map(|(index, walk)| Reverse((order.first_rank(walk.part), index, None))).collect();
+        Self { filter, scope, order, after, parts, heap }
+    }
+
+    fn open(&mut self, index: usize) {
+        let Some(walk) = self.parts.get_mut(index) else { return };
+        let found = self.filter.slots(walk.part, walk.part.slots_up_to(self.scope.as_of));
+        walk.slots = ordered(walk.part, found, self.order, self.after);
+    }
+
+    fn advance(&mut self, index: usize) {
+        let Some(walk) = self.parts.get_mut(index) else { return };
+        let limit = self.after.map(|after| self.order.rank(after));
+        for slot in walk.slots.by_ref() {
+            let rank = self.order.rank(self.order.key(walk.part, slot));
+            if limit.is_none_or(|limit| rank > limit) {
+                self.heap.push(Reverse((rank, index, Some(slot))));
+                return;
+            }
+        }
+    }
+}
+
+impl<'a> Iterator for Merge<'a> {
+    type Item = (&'a dyn Part, u16);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let Reverse((_, index, slot)) = self.heap.pop()?;
+            if slot.is_none() {
+                self.open(index);
+            }
+            self.advance(index);
+            if let Some(slot) = slot {
+                return self.parts.get(index).map(|walk| (walk.part, slot));
+            }
+        }
+    }
+}
+
+/// Gives slots of a part in order, from about where `after` stands.
+fn ordered<'a>(
+    part: &'a dyn Part,
+    found: RoaringBitmap,
+    order: Order,
+    after: Option<Key>,
+) -> Box<dyn Iterator<Item = u16> + 'a> {
+    match order {
+        Order::Recorded => {
+            let mut found = found;
+            if let Some(after) = after {
+                found.remove_range(0..part.slots_up_to(after.position));
+            }
+            Box::new(found.into_iter().filter_map(|slot| u16::try_from(slot).ok()))
+        }
+        Order::RecordedDescending => {
+            let mut found = found;
+            if let Some(after) = after {
+                found.remove_range(part.slots_up_to(Position(after.position.0.saturating_sub(1)))..);
+            }
+            Box::new(found.into_iter().rev().filter_map(|slot| u16::try_from(slot).ok()))
+        }
+        Order::ValidStart | Order::ValidStartDescending
+            if found.len().saturating_mul(WALK_FROM_ONE_IN) >= u64::from(part.len()) =>
+        {
+            let ascending = !order.is_descending();
+            let from = after.map(|after| start_of_walk(part, after, ascending));
+            let walk = part.valid_order(from, ascending);
+            Box::new(walk.filter(move |slot| found.contains(u32::from(*slot))))
+        }
+        Order::ValidStart | Order::ValidStartDescending | Order::KnownAt | Order::KnownAtDescending => {
+            let limit = after.map(|after| order.rank(after));
+            let ranked = slots_of(&found).map(|slot| (order.rank(order.key(part, slot)), slot));
+            let mut ranked: Vec<(Rank, u16)> =
+                ranked.filter(|(rank, _)| limit.is_none_or(|limit| *rank > limit)).collect();
+            ranked.sort_unstable();
+            Box::new(ranked.into_iter().map(|(_, slot)| slot))
+        }
+    }
+}
+
+/// Gives the bound of the first slot that can come after a key.
+fn start_of_walk(part: &dyn Part, after: Key, ascending: bool) -> (i32, u16) {
+    let day = i32::try_from(after.value).unwrap_or(if after.value < 0 { i32::MIN } else { i32::MAX });
+    // Slots of the same day at or below the position are done in ascending order, at or above it in descending.
+    let done = part.slots_up_to(after.position);
+    if ascending {
+        u16::try_from(done).map_or((day.saturating_add(1), 0), |slot| (day, slot))
+    } else {
+        (day, u16::try_from(done).unwrap_or(u16::MAX))
+    }
+}
+
+impl std::fmt::Debug for Merge<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Merge").field("order", &self.order).field("parts", &self.parts.len()).finish_non_exhaustive()
+    }
+}

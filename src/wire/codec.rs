@@ -1,0 +1,2 @@
+//! codec
+pub use tonic_prost::ProstCodec as FieldCodec;
