@@ -1,10 +1,15 @@
 //! Sources, quotes, links, codes, caveats.
 
-use super::check::{self, ID_CHARS_MAX, TEXT_CHARS_MAX, line, lines, optional_number, required_line, required_number};
+use super::check::{
+    self, ID_CHARS_MAX, TEXT_CHARS_MAX, line, lines, optional_number, required_line,
+    required_number,
+};
 use super::entity::{external_id, optional_entity};
 use super::time;
 use crate::domain::uri::{is_absolute_reference, is_language_tag};
-use crate::domain::{EventId, Findings, Link, LinkTarget, LinkType, Shape, Source, StreamName, quote_length};
+use crate::domain::{
+    EventId, Findings, Link, LinkTarget, LinkType, Shape, Source, StreamName, quote_length,
+};
 use crate::pb;
 
 /// Reads sources.
@@ -18,30 +23,42 @@ pub fn sources(findings: &mut Findings, found: &mut [pb::Source]) -> Vec<Source>
 
 fn source(findings: &mut Findings, found: &mut pb::Source) -> Source {
     line(findings, "id", &found.id, ID_CHARS_MAX);
-    optional_number(findings, "type", found.r#type, |n| pb::SourceType::try_from(n).ok());
+    optional_number(findings, "type", found.r#type, |n| {
+        pb::SourceType::try_from(n).ok()
+    });
     line(findings, "title", &found.title, TEXT_CHARS_MAX);
     lines(findings, "authors", &found.authors, TEXT_CHARS_MAX);
     for (field, url) in [("url", &found.url), ("archive_url", &found.archive_url)] {
         line(findings, field, url, TEXT_CHARS_MAX);
         if !url.is_empty() && !is_absolute_reference(url) {
-            findings.violation_at(field, "must be an absolute http or https URL, a urn: or a doi:");
+            findings.violation_at(
+                field,
+                "must be an absolute http or https URL, a urn: or a doi:",
+            );
         }
     }
     if !matches!(found.content_sha256.len(), 0 | 32) {
         let bytes = found.content_sha256.len();
-        findings.violation_at("content_sha256", format_args!("must have 32 bytes, has {bytes}"));
+        findings.violation_at(
+            "content_sha256",
+            format_args!("must have 32 bytes, has {bytes}"),
+        );
     }
     language(findings, &found.language);
     line(findings, "licence", &found.licence, TEXT_CHARS_MAX);
     lines(findings, "supports", &found.supports, TEXT_CHARS_MAX);
     for (index, path) in found.supports.iter().enumerate() {
         if !is_event_path(path) {
-            findings.at_index("supports", index, |f| f.violation("is no path of a field of the event"));
+            findings.at_index("supports", index, |f| {
+                f.violation("is no path of a field of the event")
+            });
         }
     }
     for (index, attribution) in found.attribution.iter().enumerate() {
         findings.at_index("attribution", index, |f| {
-            optional_number(f, "kind", attribution.kind, |n| pb::attribution::Kind::try_from(n).ok());
+            optional_number(f, "kind", attribution.kind, |n| {
+                pb::attribution::Kind::try_from(n).ok()
+            });
             check::prose(f, "wording", &attribution.wording);
             optional_entity(f, "by", attribution.by.as_ref());
         });
@@ -49,18 +66,46 @@ fn source(findings: &mut Findings, found: &mut pb::Source) -> Source {
     Source {
         id: found.id.clone(),
         publisher: optional_entity(findings, "publisher", found.publisher.as_ref()),
-        published: time::span(findings, "published", found.published.as_mut(), Shape::Instant),
+        published: time::span(
+            findings,
+            "published",
+            found.published.as_mut(),
+            Shape::Instant,
+        ),
         retrieved_at: check::moment(findings, "retrieved_at", found.retrieved_at.as_ref()),
-        quote: found.quote.as_ref().map(|found| findings.at("quote", |f| quote(f, found))),
+        quote: found
+            .quote
+            .as_ref()
+            .map(|found| findings.at("quote", |f| quote(f, found))),
     }
 }
 
 /// Tells whether a path begins with a field of the event; the rest depends on data.
 fn is_event_path(path: &str) -> bool {
     const FIELDS: &[&str] = &[
-        "agreement", "assertion", "attributes", "causation_id", "codes", "confidence", "correlation_id", "custom",
-        "funding_transfer", "known_at", "language", "links", "modality", "participants", "places", "statement",
-        "statistical_release", "stream", "summary", "tags", "title", "valid_time", "visit",
+        "agreement",
+        "assertion",
+        "attributes",
+        "causation_id",
+        "codes",
+        "confidence",
+        "correlation_id",
+        "custom",
+        "funding_transfer",
+        "known_at",
+        "language",
+        "links",
+        "modality",
+        "participants",
+        "places",
+        "statement",
+        "statistical_release",
+        "stream",
+        "summary",
+        "tags",
+        "title",
+        "valid_time",
+        "visit",
     ];
     let first = path.split(['.', '[']).next().unwrap_or_default();
     FIELDS.contains(&first)
@@ -76,7 +121,10 @@ fn quote(findings: &mut Findings, found: &pb::Quote) -> String {
             findings.violation_at("end", "must be greater than start");
         } else if u64::from(found.end - found.start) != length {
             let span = found.end - found.start;
-            findings.violation_at("end", format_args!("is {span} after start, but exact has {length} characters"));
+            findings.violation_at(
+                "end",
+                format_args!("is {span} after start, but exact has {length} characters"),
+            );
         }
     }
     found.exact.clone()
@@ -109,8 +157,13 @@ pub fn links(findings: &mut Findings, field: &'static str, found: &mut [pb::Link
 fn link(findings: &mut Findings, found: &mut pb::Link) -> Option<Link> {
     check::prose(findings, "note", &found.note);
     let link_type = required_number(findings, "type", found.r#type, LinkType::from_number);
-    let targets =
-        [!found.event_id.is_empty(), !found.stream.is_empty(), found.external.is_some()].into_iter().filter(|set| *set);
+    let targets = [
+        !found.event_id.is_empty(),
+        !found.stream.is_empty(),
+        found.external.is_some(),
+    ]
+    .into_iter()
+    .filter(|set| *set);
     if targets.count() != 1 {
         findings.violation("must have exactly one of event_id, stream and external");
         return None;
@@ -136,7 +189,10 @@ fn link(findings: &mut Findings, found: &mut pb::Link) -> Option<Link> {
         }
         LinkTarget::Stream(found.stream.clone())
     };
-    Some(Link { link_type: link_type?, target })
+    Some(Link {
+        link_type: link_type?,
+        target,
+    })
 }
 
 /// Checks codes of other vocabularies.

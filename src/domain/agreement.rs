@@ -20,8 +20,11 @@ pub struct Agreement {
 impl Agreement {
     /// Remarks on what is unusual for a treaty act; real treaties break every order rule, so none is refused.
     pub fn check(&self, event: &Event, findings: &mut Findings) {
-        let parties =
-            event.participants.iter().filter(|p| matches!(p.role, Some(Role::Party | Role::Signatory))).count();
+        let parties = event
+            .participants
+            .iter()
+            .filter(|p| matches!(p.role, Some(Role::Party | Role::Signatory)))
+            .count();
         if self.action.is_per_party() && self.acting_party.is_none() {
             findings.caveat_at(
                 "acting_party",

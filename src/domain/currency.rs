@@ -54,7 +54,11 @@ impl Currency {
     /// Gives the three letters as bytes.
     #[must_use]
     pub fn code_bytes(self) -> [u8; 3] {
-        self.code().as_bytes().first_chunk().copied().unwrap_or_default()
+        self.code()
+            .as_bytes()
+            .first_chunk()
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Gives the number of decimals of the minor unit: 2 for `GBP`, 0 for `JPY`.

@@ -33,7 +33,9 @@ pub use comparison::Comparison;
 pub use country::{CountryCode, CountryVerdict};
 pub use currency::Currency;
 pub use decimal::Decimal;
-pub use entity::{Entity, ExternalId, Participant, Place, check_country, check_country_code, check_participants};
+pub use entity::{
+    Entity, ExternalId, Participant, Place, check_country, check_country_code, check_participants,
+};
 pub use event::{Event, Payload};
 pub use facts::{Bounds, EventFacts, KnowledgeLink, RecordedFacts};
 pub use findings::{Caveat, Findings, Invalid, Violation};
@@ -50,6 +52,6 @@ pub use text::quote_length;
 pub use time::{CalendarUnit, Day, Precision, Shape, TimeSpan, day_of};
 pub use visit::Visit;
 pub use vocabulary::{
-    Action, AmountQualifier, Assertion, CaveatCode, Kind, LinkType, Measure, Modality, ReleaseAction, Role, Stage,
-    VisitStatus,
+    Action, AmountQualifier, Assertion, CaveatCode, Kind, LinkType, Measure, Modality,
+    ReleaseAction, Role, Stage, VisitStatus,
 };

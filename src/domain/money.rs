@@ -45,7 +45,11 @@ impl Money {
     /// [`MoneyError`] when the nanos are out of range, or units and nanos disagree in sign.
     pub fn new(currency: Currency, units: i64, nanos: i32) -> Result<Self, MoneyError> {
         Self::check_parts(units, nanos)?;
-        Ok(Self { currency, units, nanos })
+        Ok(Self {
+            currency,
+            units,
+            nanos,
+        })
     }
 
     /// Checks the rules that hold in every currency.

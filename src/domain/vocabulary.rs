@@ -156,9 +156,17 @@ impl Action {
     pub const fn is_per_party(self) -> bool {
         matches!(
             self,
-            Self::Ratified | Self::Accepted | Self::Approved | Self::Acceded | Self::Succeeded
-                | Self::FormallyConfirmed | Self::Reserved | Self::Declared | Self::Objected
-                | Self::Denounced | Self::Withdrawn
+            Self::Ratified
+                | Self::Accepted
+                | Self::Approved
+                | Self::Acceded
+                | Self::Succeeded
+                | Self::FormallyConfirmed
+                | Self::Reserved
+                | Self::Declared
+                | Self::Objected
+                | Self::Denounced
+                | Self::Withdrawn
         )
     }
 }
@@ -178,7 +186,10 @@ mod tests {
 
     #[test]
     fn knowledge_links_are_the_first_four() {
-        let known: Vec<_> = LinkType::ALL.iter().filter(|link| link.is_knowledge()).collect();
+        let known: Vec<_> = LinkType::ALL
+            .iter()
+            .filter(|link| link.is_knowledge())
+            .collect();
         assert_eq!(known.len(), 4);
     }
 }

@@ -38,7 +38,10 @@ impl Knowledge {
         self.by_carrier.entry(edge.carrier).or_default().push(edge);
         for position in [edge.target, edge.carrier] {
             if let Some((segment, slot)) = place_of(position) {
-                self.touched.entry(segment).or_default().insert(u32::from(slot));
+                self.touched
+                    .entry(segment)
+                    .or_default()
+                    .insert(u32::from(slot));
             }
         }
     }
@@ -64,12 +67,22 @@ impl Knowledge {
     /// Gives all versions of the history that an event belongs to, by position: every event that knowledge
     /// links join to it, as far as `in_scope`.
     #[must_use]
-    pub fn history(&self, start: Position, in_scope: impl Fn(Position, Timestamp) -> bool) -> BTreeSet<Position> {
+    pub fn history(
+        &self,
+        start: Position,
+        in_scope: impl Fn(Position, Timestamp) -> bool,
+    ) -> BTreeSet<Position> {
         let mut found = BTreeSet::from([start]);
         let mut pending = vec![start];
         while let Some(position) = pending.pop() {
-            let later = self.closers(position).iter().map(|edge| (edge.carrier, edge.carrier_known_at));
-            let earlier = self.carried_by(position).iter().map(|edge| (edge.target, edge.target_known_at));
+            let later = self
+                .closers(position)
+                .iter()
+                .map(|edge| (edge.carrier, edge.carrier_known_at));
+            let earlier = self
+                .carried_by(position)
+                .iter()
+                .map(|edge| (edge.target, edge.target_known_at));
             for (next, known_at) in later.chain(earlier) {
                 if in_scope(next, known_at) && found.insert(next) {
                     pending.push(next);

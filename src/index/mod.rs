@@ -23,10 +23,10 @@ mod tests;
 
 pub use columns::Columns;
 pub use knowledge::{Edge, Knowledge};
+pub use layout::SEGMENT_FORMAT;
 pub use part::Part;
 pub use segment::Segment;
 pub use set::{Index, View};
-pub use layout::SEGMENT_FORMAT;
 pub use store::{SegmentStore, SegmentStoreError};
 pub use tail::Tail;
 pub use visibility::{Scope, Status};
@@ -38,5 +38,8 @@ pub const SEGMENT_LEN: u64 = 65_536;
 #[must_use]
 pub fn place_of(position: crate::domain::Position) -> Option<(u64, u16)> {
     let offset = position.0.checked_sub(1)?;
-    Some((offset / SEGMENT_LEN, u16::try_from(offset % SEGMENT_LEN).ok()?))
+    Some((
+        offset / SEGMENT_LEN,
+        u16::try_from(offset % SEGMENT_LEN).ok()?,
+    ))
 }

@@ -128,7 +128,12 @@ impl Log {
 
     /// Makes what is proposed ready for the writer: salts and digests cost time that the writer should not spend.
     #[must_use]
-    pub fn propose(&self, facts: crate::domain::EventFacts, content: bytes::Bytes, caveats: Vec<crate::domain::Caveat>) -> Proposal {
+    pub fn propose(
+        &self,
+        facts: crate::domain::EventFacts,
+        content: bytes::Bytes,
+        caveats: Vec<crate::domain::Caveat>,
+    ) -> Proposal {
         Proposal::new(facts, content, caveats, self.ids.salt())
     }
 

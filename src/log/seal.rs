@@ -33,19 +33,27 @@ impl Sealer {
     }
 
     fn store(&self, segment: &Segment) {
-        let Some(segments) = &self.segments else { return };
+        let Some(segments) = &self.segments else {
+            return;
+        };
         let number = segment.base().0 / SEGMENT_LEN;
         let chain = match chain_at(self.journal.as_ref(), segment.last()) {
             Ok(chain) => chain,
             Err(error) => {
-                warn!(error = &error as &dyn std::error::Error, number, "segment not stored: journal not read");
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    number, "segment not stored: journal not read"
+                );
                 return;
             }
         };
         match segments.put(number, segment, chain.as_bytes()) {
             Ok(()) => debug!(number, "segment sealed"),
             // The index is built again from the journal when it is next opened.
-            Err(error) => warn!(error = &error as &dyn std::error::Error, number, "segment not stored"),
+            Err(error) => warn!(
+                error = &error as &dyn std::error::Error,
+                number, "segment not stored"
+            ),
         }
     }
 }

@@ -1,1 +1,310 @@
-//! x
+//! The server: binds, opens the store, serves, stops.
+//!
+//! The port is bound before the store is opened, so that clients of a store that takes long to open are told
+//! STARTING and not refused. A stop takes no new work, lets appends that wait be written, ends open streams with
+//! `Ending`, and then closes the store.
+
+pub mod call;
+pub mod config;
+pub mod telemetry;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tonic::codec::CompressionEncoding;
+use tonic::service::Routes;
+use tonic::transport::server::TcpIncoming;
+use tonic_health::ServingStatus;
+use tonic_health::pb::health_server::{Health, HealthServer};
+use tonic_health::server::HealthReporter;
+use tracing::{error, info, warn};
+
+use call::CallLayer;
+pub use config::{Config, ConfigError, LogFormat, Overrides};
+
+use crate::clock::{Clock as _, System};
+use crate::log::{Log, LogConfig, OpenError, OpenProgress};
+use crate::pb;
+use crate::pb::admin_service_server::AdminServiceServer;
+use crate::pb::event_log_service_server::EventLogServiceServer;
+use crate::pb::timeline_service_server::TimelineServiceServer;
+use crate::service::{Admin, Context, EventLog, Phase, Timeline};
+
+/// Says why the server did not start, or did not stop well.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Bind {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The store cannot be opened.
+    #[error("cannot open the store")]
+    Open(#[from] OpenError),
+    /// The transport failed.
+    #[error("the transport failed")]
+    Transport(#[from] tonic::transport::Error),
+    /// The descriptors of the API cannot be served.
+    #[error("reflection cannot be set up")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// The store could not be closed.
+    #[error("the store could not be closed")]
+    Close(#[source] std::io::Error),
+}
+
+/// A server that has its port.
+#[derive(Debug)]
+pub struct Server {
+    config: Config,
+    listener: TcpListener,
+    address: SocketAddr,
+    ready: watch::Sender<bool>,
+}
+
+/// How often an idle connection is probed.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
+/// How often a connection is pinged.
+const HTTP2_KEEPALIVE: Duration = Duration::from_secs(20);
+/// How long a ping may stay unanswered.
+const HTTP2_KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+const SERVICES: [&str; 4] = [
+    "",
+    "annals.v1.EventLogService",
+    "annals.v1.TimelineService",
+    "annals.v1.AdminService",
+];
+
+impl Server {
+    /// Binds the port.
+    ///
+    /// # Errors
+    /// [`StartError::Bind`].
+    pub async fn bind(config: Config) -> Result<Self, StartError> {
+        let error = |source| StartError::Bind {
+            address: config.listen,
+            source,
+        };
+        let listener = TcpListener::bind(config.listen).await.map_err(error)?;
+        let address = listener.local_addr().map_err(error)?;
+        Ok(Self {
+            config,
+            listener,
+            address,
+            ready: watch::Sender::new(false),
+        })
+    }
+
+    /// Gives the address: the port where the configuration left it open.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Becomes true when the store is open.
+    #[must_use]
+    pub fn ready(&self) -> watch::Receiver<bool> {
+        self.ready.subscribe()
+    }
+
+    /// Opens the store and serves until `shutdown` comes.
+    ///
+    /// # Errors
+    /// [`StartError`]. When it returns, the store is closed, or was not opened.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
+        let (phase, watched) = watch::channel(Phase::Starting {
+            progress: "opening the journal".to_owned(),
+        });
+        let stop = CancellationToken::new();
+        let context = Context::new(
+            watched,
+            Arc::new(System),
+            self.config.limits,
+            stop.clone(),
+            System.now(),
+        );
+        let (health, health_service) = tonic_health::server::health_reporter();
+        set_health(&health, ServingStatus::NotServing).await;
+        let routes = routes(&context, health_service)?;
+        let transport_stop = CancellationToken::new();
+        let transport = tokio::spawn(serve(
+            self.listener,
+            routes,
+            self.config.clone(),
+            transport_stop.clone(),
+        ));
+        let opened = open(&self.config, &phase).await;
+        let log = match opened {
+            Ok(log) => log,
+            Err(error) => {
+                transport_stop.cancel();
+                transport.abort();
+                return Err(error);
+            }
+        };
+        phase.send_replace(Phase::Serving(Arc::clone(&log)));
+        set_health(&health, ServingStatus::Serving).await;
+        self.ready.send_replace(true);
+        info!(address = %self.address, data = %self.config.data.display(), head = %log.head().position, "serving");
+
+        shutdown.await;
+        info!("stopping");
+        set_health(&health, ServingStatus::NotServing).await;
+        phase.send_replace(Phase::Stopping);
+        stop.cancel();
+        transport_stop.cancel();
+        drain(transport, self.config.drain).await?;
+        close(log).await
+    }
+}
+
+async fn open(config: &Config, phase: &watch::Sender<Phase>) -> Result<Arc<Log>, StartError> {
+    let log_config = LogConfig {
+        directory: config.data.clone(),
+        queue: config.limits.queue,
+        journal_cache_bytes: config.journal_cache_bytes,
+    };
+    let progress = phase.clone();
+    let work = tokio::task::spawn_blocking(move || {
+        let report = |step: OpenProgress| {
+            progress.send_replace(Phase::Starting {
+                progress: said(step),
+            });
+        };
+        Log::open(&log_config, Arc::new(System), Arc::new(System), &report)
+    });
+    let (log, report) = match work.await {
+        Ok(opened) => opened?,
+        Err(panicked) => {
+            let source = std::io::Error::other(panicked);
+            return Err(OpenError::Io {
+                path: config.data.display().to_string(),
+                source,
+            }
+            .into());
+        }
+    };
+    if report.frames_rolled_back > 0 {
+        warn!(
+            frames = report.frames_rolled_back,
+            "recovered: unfinished commits, never acknowledged, were dropped"
+        );
+    }
+    Ok(Arc::new(log))
+}
+
+fn said(step: OpenProgress) -> String {
+    match step {
+        OpenProgress::Journal => "opening the journal".to_owned(),
+        OpenProgress::Loading { segments } => format!("loading {segments} index segments"),
+        OpenProgress::Rebuilding { done, segments } => {
+            format!("rebuilding index segments: {done} of {segments}")
+        }
+        OpenProgress::Folding => "folding the end of the journal".to_owned(),
+    }
+}
+
+async fn set_health(health: &HealthReporter, status: ServingStatus) {
+    for service in SERVICES {
+        health.set_service_status(service, status).await;
+    }
+}
+
+/// Lays the services out as routes, so that more can be served on the same port.
+fn routes(context: &Context, health: HealthServer<impl Health>) -> Result<Routes, StartError> {
+    let size = context.limits.message_bytes_max;
+    let event_log = EventLogServiceServer::new(EventLog(context.clone()))
+        .max_decoding_message_size(size)
+        .accept_compressed(CompressionEncoding::Gzip)
+        .accept_compressed(CompressionEncoding::Zstd);
+    let timeline = TimelineServiceServer::new(Timeline(context.clone()))
+        .max_decoding_message_size(size)
+        .accept_compressed(CompressionEncoding::Gzip)
+        .accept_compressed(CompressionEncoding::Zstd);
+    let admin = AdminServiceServer::new(Admin(context.clone()))
+        .max_decoding_message_size(size)
+        .accept_compressed(CompressionEncoding::Gzip)
+        .accept_compressed(CompressionEncoding::Zstd);
+    // Each version lists both, whichever a client asks: the widespread grpcurl 1.8 speaks only v1alpha.
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(
+                tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+            )
+            .include_reflection_service(false)
+    };
+    Ok(Routes::new(event_log)
+        .add_service(timeline)
+        .add_service(admin)
+        .add_service(health)
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?))
+}
+
+async fn serve(
+    listener: TcpListener,
+    routes: Routes,
+    config: Config,
+    stop: CancellationToken,
+) -> Result<(), tonic::transport::Error> {
+    // Without TCP_NODELAY a single small message waits some 40 ms for the other side's delayed acknowledgement.
+    let incoming = TcpIncoming::from(listener)
+        .with_nodelay(Some(true))
+        .with_keepalive(Some(TCP_KEEPALIVE));
+    tonic::transport::Server::builder()
+        .layer(CallLayer {
+            message_bytes_max: config.limits.message_bytes_max,
+        })
+        .max_concurrent_streams(config.connection_streams_max)
+        .http2_keepalive_interval(Some(HTTP2_KEEPALIVE))
+        .http2_keepalive_timeout(Some(HTTP2_KEEPALIVE_TIMEOUT))
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
+        .await
+}
+
+/// Waits for calls that are under way, but not for ever: a silent connection would keep the server from ending.
+async fn drain(
+    mut transport: JoinHandle<Result<(), tonic::transport::Error>>,
+    longest: Duration,
+) -> Result<(), StartError> {
+    match tokio::time::timeout(longest, &mut transport).await {
+        Ok(Ok(served)) => Ok(served?),
+        Ok(Err(panicked)) => {
+            error!(
+                error = &panicked as &dyn std::error::Error,
+                "the transport ended badly"
+            );
+            Ok(())
+        }
+        Err(_) => {
+            warn!(
+                seconds = longest.as_secs(),
+                "some calls did not end in time and are cut off"
+            );
+            transport.abort();
+            Ok(())
+        }
+    }
+}
+
+async fn close(log: Arc<Log>) -> Result<(), StartError> {
+    let work = tokio::task::spawn_blocking(move || log.close());
+    let closed = work
+        .await
+        .unwrap_or_else(|panicked| Err(std::io::Error::other(panicked)));
+    closed.map_err(StartError::Close)
+}

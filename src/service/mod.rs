@@ -1,1 +1,13 @@
-//! x
+//! The gRPC services: decode, call, encode. No rule of the domain lives here.
+
+pub mod admin;
+pub mod context;
+pub mod event_log;
+pub mod present;
+pub mod read;
+pub mod timeline;
+
+pub use admin::Admin;
+pub use context::{Context, Phase};
+pub use event_log::EventLog;
+pub use timeline::Timeline;

@@ -29,6 +29,8 @@ pub struct ListRequest {
 pub struct Listed {
     /// The entries.
     pub entries: Vec<Entry>,
+    /// The key of each: a page that must be cut short goes on after one of them.
+    pub keys: Vec<Key>,
     /// Where the next page begins, if there is one.
     pub next: Option<Key>,
 }
@@ -36,26 +38,59 @@ pub struct Listed {
 /// Lists entries.
 #[must_use]
 pub fn list(view: &View<'_>, request: &ListRequest) -> Listed {
-    let judge =
-        Judge { view, window: request.window, scope: request.scope, include_closed: request.include_closed };
+    let judge = Judge {
+        view,
+        window: request.window,
+        scope: request.scope,
+        include_closed: request.include_closed,
+    };
     let mut entries = Vec::new();
-    let mut last = None;
-    for (part, slot) in Merge::new(view, &request.filter, request.scope, request.order, request.after) {
-        if request.window.is_some_and(|window| ends_the_walk(request.order, window, request.order.key(part, slot))) {
+    let mut keys: Vec<Key> = Vec::new();
+    for (part, slot) in Merge::new(
+        view,
+        &request.filter,
+        request.scope,
+        request.order,
+        request.after,
+    ) {
+        if request.window.is_some_and(|window| {
+            ends_the_walk(request.order, window, request.order.key(part, slot))
+        }) {
             break;
         }
-        let Some((certainty, status)) = judge.judge(part, slot) else { continue };
+        let Some((certainty, status)) = judge.judge(part, slot) else {
+            continue;
+        };
         if entries.len() == request.page_size {
-            return Listed { entries, next: last };
+            let next = keys.last().copied();
+            return Listed {
+                entries,
+                keys,
+                next,
+            };
         }
         let position = part.position_at(slot);
-        let touched = status != Status::Current || !view.knowledge().carried_by(position).is_empty();
+        let touched =
+            status != Status::Current || !view.knowledge().carried_by(position).is_empty();
         let history = touched || !view.knowledge().closers(position).is_empty();
-        let version_count = if history { judge.version_count(position) } else { 1 };
-        entries.push(Entry { position, status, certainty, version_count });
-        last = Some(request.order.key(part, slot));
+        let version_count = if history {
+            judge.version_count(position)
+        } else {
+            1
+        };
+        entries.push(Entry {
+            position,
+            status,
+            certainty,
+            version_count,
+        });
+        keys.push(request.order.key(part, slot));
     }
-    Listed { entries, next: None }
+    Listed {
+        entries,
+        keys,
+        next: None,
+    }
 }
 
 /// In order of start, what follows an entry that starts after the window starts after it, too.

@@ -1,2 +1,27 @@
-//! The wire.
+//! The wire: requests into questions, answers into messages, errors into statuses. No I/O, no state.
+
 pub mod codec;
+pub mod decode;
+pub mod encode;
+pub mod filter;
+pub mod limits;
+pub mod page_token;
+pub mod status;
+pub mod utf8;
+
+use std::sync::LazyLock;
+
+use prost_reflect::DescriptorPool;
+
+pub use limits::Limits;
+pub use page_token::PageToken;
+pub use status::RequestError;
+
+/// Descriptors of every message of the API.
+pub static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
+    // The bytes are made by the build; a test holds that they decode.
+    DescriptorPool::decode(crate::pb::FILE_DESCRIPTOR_SET).unwrap_or_default()
+});
+
+#[cfg(test)]
+mod tests;

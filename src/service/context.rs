@@ -1,0 +1,153 @@
+//! What the services share: the log, once it is open; limits; shutdown; incidents.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+use tracing::error;
+
+use crate::clock::IdSource;
+use crate::domain::Timestamp;
+use crate::log::error::ReadError;
+use crate::log::{AppendError, Log};
+use crate::wire::{Limits, RequestError, status};
+
+/// How far the server is.
+#[derive(Clone, Debug)]
+pub enum Phase {
+    /// The store is being opened.
+    Starting {
+        /// What is being done.
+        progress: String,
+    },
+    /// The store is open.
+    Serving(Arc<Log>),
+    /// The server is stopping: no new appends, subscriptions or queries.
+    Stopping,
+}
+
+/// What the services share. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Context {
+    phase: watch::Receiver<Phase>,
+    ids: Arc<dyn IdSource>,
+    /// What the server allows.
+    pub limits: Limits,
+    /// Ends open streams.
+    pub shutdown: CancellationToken,
+    /// When the server was started.
+    pub started_at: Timestamp,
+    subscriptions: Arc<Semaphore>,
+    queries: Arc<Semaphore>,
+}
+
+impl Context {
+    /// Joins what the services share.
+    #[must_use]
+    pub fn new(
+        phase: watch::Receiver<Phase>,
+        ids: Arc<dyn IdSource>,
+        limits: Limits,
+        shutdown: CancellationToken,
+        started_at: Timestamp,
+    ) -> Self {
+        let subscriptions = Arc::new(Semaphore::new(limits.subscriptions_max));
+        let queries = Arc::new(Semaphore::new(limits.queries_max));
+        Self {
+            phase,
+            ids,
+            limits,
+            shutdown,
+            started_at,
+            subscriptions,
+            queries,
+        }
+    }
+
+    /// Gives the log.
+    ///
+    /// # Errors
+    /// UNAVAILABLE while the server starts or stops.
+    pub fn log(&self) -> Result<Arc<Log>, Status> {
+        match &*self.phase.borrow() {
+            Phase::Serving(log) => Ok(Arc::clone(log)),
+            Phase::Starting { progress } => Err(status::request_error(&RequestError::Starting {
+                progress: progress.clone(),
+            })),
+            Phase::Stopping => Err(status::request_error(&RequestError::ShuttingDown)),
+        }
+    }
+
+    /// Takes a place among the open subscriptions.
+    ///
+    /// # Errors
+    /// RESOURCE_EXHAUSTED when there is none.
+    pub fn subscription(&self) -> Result<OwnedSemaphorePermit, Status> {
+        Arc::clone(&self.subscriptions)
+            .try_acquire_owned()
+            .map_err(|_| {
+                let subscriptions_max = self.limits.subscriptions_max;
+                status::request_error(&RequestError::SubscriptionsExhausted { subscriptions_max })
+            })
+    }
+
+    /// Runs a query on a thread that may wait for the disk; as many at once as the limits allow, others wait.
+    ///
+    /// # Errors
+    /// What the query says, or INTERNAL if it panicked.
+    pub async fn query<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, Status> + Send + 'static,
+    ) -> Result<T, Status> {
+        let permit = Arc::clone(&self.queries).acquire_owned().await;
+        let context = self.clone();
+        let work = tokio::task::spawn_blocking(move || {
+            let answer = work(&context);
+            drop(permit);
+            answer
+        });
+        work.await.unwrap_or_else(|panicked| {
+            let incident = self.incident(&panicked);
+            Err(status::internal(&incident))
+        })
+    }
+
+    /// Maps a read that failed, and logs its cause.
+    #[must_use]
+    pub fn read_failed(&self, error: &ReadError) -> Status {
+        status::read_error(error, &self.incident(error))
+    }
+
+    /// Maps an append that failed; logs the cause if the server is at fault.
+    #[must_use]
+    pub fn append_failed(&self, error: &AppendError) -> Status {
+        let incident = match error {
+            AppendError::Read(_) | AppendError::OutcomeUnknown => self.incident(error),
+            AppendError::ConditionFailed(_)
+            | AppendError::EventIdReused { .. }
+            | AppendError::PartialReplay { .. }
+            | AppendError::LinkTargetUnknown { .. }
+            | AppendError::LinkTargetClosed { .. }
+            | AppendError::LinkTargetKind { .. }
+            | AppendError::QueueFull(_)
+            | AppendError::ReadOnly
+            | AppendError::Closing => String::new(),
+        };
+        status::append_error(error, &incident)
+    }
+
+    /// Logs a fault of the server's with its causes, once, and names it.
+    fn incident(&self, cause: &(dyn Error + 'static)) -> String {
+        let incident = self.ids.event_id().to_string();
+        error!(incident, error = cause, "request failed");
+        incident
+    }
+}
+
+/// Maps a refused request.
+#[must_use]
+pub fn refused(error: &RequestError) -> Status {
+    status::request_error(error)
+}

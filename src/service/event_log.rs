@@ -1,0 +1,217 @@
+//! `EventLogService`.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures_util::Stream;
+use tokio::sync::mpsc;
+use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use super::Context;
+use super::context::refused;
+use crate::domain::Position;
+use crate::log::{AppendRequest, Log};
+use crate::pb;
+use crate::pb::event_log_service_server::EventLogService;
+use crate::subscription::{Machine, Subscription, follow};
+use crate::wire::decode::{self, Start};
+use crate::wire::{RequestError, encode};
+
+/// Appends smaller than this are checked where they arrive; larger ones on a thread of their own, so that other
+/// calls of the same connection go on.
+const CHECKED_IN_PLACE_MAX: usize = 32;
+
+/// A stream of messages.
+type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// The log, over gRPC.
+#[derive(Clone, Debug)]
+pub struct EventLog(pub Context);
+
+#[tonic::async_trait]
+impl EventLogService for EventLog {
+    async fn append_events(
+        &self,
+        request: Request<pb::AppendEventsRequest>,
+    ) -> Result<Response<pb::AppendEventsResponse>, Status> {
+        let log = self.0.log()?;
+        let request = self.checked(Arc::clone(&log), request.into_inner()).await?;
+        let appended = log
+            .append(request)
+            .await
+            .map_err(|error| self.0.append_failed(&error))?;
+        Ok(Response::new(encode::appended(&appended)))
+    }
+
+    async fn get_event(
+        &self,
+        request: Request<pb::GetEventRequest>,
+    ) -> Result<Response<pb::GetEventResponse>, Status> {
+        let log = self.0.log()?;
+        let id = decode::event_id(&request.get_ref().event_id).map_err(|error| refused(&error))?;
+        let event = self.0.query(move |context| {
+            let head = log.head().position;
+            let found = log
+                .index()
+                .view()
+                .position_of(&id)
+                .filter(|position| *position <= head);
+            let position = found.ok_or_else(|| refused(&RequestError::EventNotFound(id)))?;
+            context.read_event(&mut log.reader(), position)
+        });
+        Ok(Response::new(pb::GetEventResponse {
+            event: Some(event.await?),
+        }))
+    }
+
+    type ReadEventsStream = Messages<pb::ReadEventsResponse>;
+
+    async fn read_events(
+        &self,
+        request: Request<pb::ReadEventsRequest>,
+    ) -> Result<Response<Self::ReadEventsStream>, Status> {
+        let log = self.0.log()?;
+        let head = log.head().position;
+        let request = decode::read_events(request.get_ref(), log.store_id(), head)
+            .map_err(|error| refused(&error))?;
+        // One batch being sent and one ready: a slow reader holds no more.
+        let (out, messages) = mpsc::channel(1);
+        let context = self.0.clone();
+        tokio::spawn(async move {
+            let shutdown = context.shutdown.clone();
+            let work = super::read::send(&context, &log, request, head, &out);
+            let outcome = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => Err(refused(&RequestError::ShuttingDown)),
+                outcome = work => outcome,
+            };
+            if let Err(status) = outcome {
+                // The reader may be gone.
+                let _ = out.send(Err(status)).await;
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(messages))))
+    }
+
+    type SubscribeEventsStream = Messages<pb::SubscribeEventsResponse>;
+
+    async fn subscribe_events(
+        &self,
+        request: Request<pb::SubscribeEventsRequest>,
+    ) -> Result<Response<Self::SubscribeEventsStream>, Status> {
+        let log = self.0.log()?;
+        let permit = self.0.subscription()?;
+        let head = log.head().position;
+        let request = decode::subscribe(request.get_ref(), log.store_id(), head)
+            .map_err(|error| refused(&error))?;
+        let after = match request.start {
+            Start::After(position) => position,
+            Start::Now => head,
+            Start::Since(time) => last_before(&log, time, head),
+        };
+        let machine = Machine::new(after, request.pace, log.clock().now());
+        let (out, items) = mpsc::channel(crate::subscription::driver::BATCHES_AHEAD);
+        let store = log.store_id();
+        tokio::spawn(follow(
+            log,
+            request.filter,
+            machine,
+            out,
+            self.0.shutdown.clone(),
+        ));
+        let context = self.0.clone();
+        let messages = ReceiverStream::new(items).map(move |item| {
+            // The place is given back when the stream is dropped.
+            let _held = &permit;
+            tokio_stream::iter(context.subscription_item(item, store))
+        });
+        Ok(Response::new(Box::pin(futures_util::StreamExt::flatten(
+            messages,
+        ))))
+    }
+
+    async fn get_head(
+        &self,
+        _request: Request<pb::GetHeadRequest>,
+    ) -> Result<Response<pb::GetHeadResponse>, Status> {
+        let log = self.0.log()?;
+        Ok(Response::new(encode::head(&log.head(), log.store_id())))
+    }
+}
+
+impl EventLog {
+    /// Checks an append and makes it ready for the writer.
+    async fn checked(
+        &self,
+        log: Arc<Log>,
+        request: pb::AppendEventsRequest,
+    ) -> Result<AppendRequest, Status> {
+        let limits = self.0.limits;
+        let small = request.events.len() <= CHECKED_IN_PLACE_MAX;
+        let check = move || {
+            let (events, conditions) =
+                decode::append(request, &limits, log.ids().as_ref(), log.clock().now())
+                    .map_err(|error| refused(&error))?;
+            let events = events
+                .into_iter()
+                .map(|event| log.propose(event.facts, event.content, event.caveats))
+                .collect();
+            Ok(AppendRequest {
+                events,
+                conditions,
+                recorded_by: String::new(),
+            })
+        };
+        if small {
+            check()
+        } else {
+            self.0.query(move |_| check()).await
+        }
+    }
+}
+
+impl Context {
+    fn subscription_item(
+        &self,
+        item: Subscription,
+        store: crate::domain::StoreId,
+    ) -> Vec<Result<pb::SubscribeEventsResponse, Status>> {
+        match item {
+            Subscription::Message(message) => {
+                vec![Ok(encode::subscription_message(message, store))]
+            }
+            Subscription::Records(records) => {
+                vec![self.events(&records).map(encode::subscription_events)]
+            }
+            Subscription::End { resume_after, end } => {
+                use crate::subscription::SubscriptionEnd;
+                let message = encode::subscription_end(resume_after, &end);
+                let status = match end {
+                    SubscriptionEnd::ShuttingDown => refused(&RequestError::ShuttingDown),
+                    SubscriptionEnd::Failed(error) => self.read_failed(&error),
+                };
+                vec![Ok(message), Err(status)]
+            }
+        }
+    }
+}
+
+/// Gives the last position recorded before a moment.
+fn last_before(log: &Log, time: crate::domain::Timestamp, head: Position) -> Position {
+    let view = log.index().view();
+    let mut last = Position::ZERO;
+    for part in view.parts() {
+        // Recorded time increases with position.
+        let before = part
+            .columns()
+            .recorded_at
+            .partition_point(|recorded| *recorded < time.0);
+        last = part.base().plus(u64::try_from(before).unwrap_or(u64::MAX));
+        if last.0 < part.base().0 + u64::from(part.len()) {
+            break;
+        }
+    }
+    last.min(head)
+}

@@ -1,0 +1,129 @@
+//! The stream of a read: batches, then the end.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tonic::Status;
+
+use super::Context;
+use crate::domain::Position;
+use crate::journal::Direction;
+use crate::log::{BatchLimits, Log, Scan};
+use crate::pb;
+use crate::pb::read_events_response::Content;
+use crate::wire::decode::ReadRequest;
+
+/// A batch of a read: about 1 MiB, well under what clients take.
+const READ_BATCH: BatchLimits = BatchLimits {
+    records_max: 1_024,
+    bytes_max: 1_024 * 1_024,
+};
+
+/// A read under way.
+struct Progress {
+    scan: Scan,
+    /// Exclusive; moves in the direction of the scan.
+    from: Position,
+    /// Where the scan ends.
+    bound: Position,
+    direction: Direction,
+}
+
+impl Progress {
+    fn new(log: &Log, request: ReadRequest) -> Self {
+        let ReadRequest {
+            filter,
+            direction,
+            from,
+            scope,
+            limit: _,
+        } = request;
+        let (from, bound) = match direction {
+            Direction::Forward => (from.unwrap_or(Position::ZERO), scope.as_of),
+            Direction::Backward => {
+                let top = scope.as_of.next();
+                (from.map_or(top, |from| from.min(top)), Position(1))
+            }
+        };
+        Self {
+            scan: Scan::new(log, filter, scope.known_at, direction),
+            from,
+            bound,
+            direction,
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        match self.direction {
+            Direction::Forward => self.from >= self.bound,
+            Direction::Backward => self.from <= self.bound,
+        }
+    }
+
+    /// Reads the next events, at most `count`; none once the scan is done.
+    fn next(&mut self, context: &Context, log: &Log, count: u64) -> Result<Vec<pb::Event>, Status> {
+        let records_max = usize::try_from(count)
+            .unwrap_or(usize::MAX)
+            .min(READ_BATCH.records_max);
+        let limits = BatchLimits {
+            records_max,
+            ..READ_BATCH
+        };
+        while !self.is_done() {
+            let batch = self.scan.next(log, self.from, self.bound, limits);
+            let batch = batch.map_err(|error| context.read_failed(&error))?;
+            self.from = batch.evaluated;
+            if !batch.records.is_empty() {
+                return context.events(&batch.records);
+            }
+        }
+        Ok(Vec::new())
+    }
+}
+
+/// Sends what matches, then the end. A reader that goes away ends the work.
+///
+/// # Errors
+/// DATA_LOSS or INTERNAL when an event cannot be read.
+pub async fn send(
+    context: &Context,
+    log: &Arc<Log>,
+    request: ReadRequest,
+    head: Position,
+    out: &mpsc::Sender<Result<pb::ReadEventsResponse, Status>>,
+) -> Result<(), Status> {
+    let mut left = request.limit;
+    let mut progress = Progress::new(log, request);
+    let mut more = false;
+    loop {
+        let source = Arc::clone(log);
+        // At the limit one event is asked for, only to tell whether there is more.
+        let wanted = left.max(1);
+        let step = context.query(move |context| {
+            let events = progress.next(context, &source, wanted)?;
+            Ok((progress, events))
+        });
+        let (back, events) = step.await?;
+        progress = back;
+        if events.is_empty() {
+            break;
+        }
+        if left == 0 {
+            more = true;
+            break;
+        }
+        left = left.saturating_sub(u64::try_from(events.len()).unwrap_or(u64::MAX));
+        let content = Some(Content::Events(pb::EventBatch { events }));
+        if out
+            .send(Ok(pb::ReadEventsResponse { content }))
+            .await
+            .is_err()
+        {
+            return Ok(());
+        }
+    }
+    let content = Some(Content::End(pb::ReadEnd { head: head.0, more }));
+    // The reader may be gone.
+    let _ = out.send(Ok(pb::ReadEventsResponse { content })).await;
+    Ok(())
+}

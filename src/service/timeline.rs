@@ -1,0 +1,194 @@
+//! `TimelineService`.
+
+use tonic::{Request, Response, Status};
+
+use super::Context;
+use super::context::refused;
+use crate::domain::{EventId, Position};
+use crate::log::{Log, Reader};
+use crate::pb;
+use crate::pb::timeline_service_server::TimelineService;
+use crate::timeline::{Key, Version, count, history, list};
+use crate::wire::decode::{self, HistoryRequest, Paged};
+use crate::wire::limits::RESPONSE_BYTES_MAX;
+use crate::wire::{PageToken, RequestError, encode};
+
+/// Timelines, over gRPC.
+#[derive(Clone, Debug)]
+pub struct Timeline(pub Context);
+
+#[tonic::async_trait]
+impl TimelineService for Timeline {
+    async fn list_entries(
+        &self,
+        request: Request<pb::ListEntriesRequest>,
+    ) -> Result<Response<pb::ListEntriesResponse>, Status> {
+        let log = self.0.log()?;
+        let (store, head) = (log.store_id(), log.head().position);
+        let asked = decode::list_entries(request.get_ref(), &self.0.limits, store, head);
+        let asked = asked.map_err(|error| refused(&error))?;
+        self.0
+            .query(move |context| context.list_entries(&log, &asked))
+            .await
+            .map(Response::new)
+    }
+
+    async fn get_entry_history(
+        &self,
+        request: Request<pb::GetEntryHistoryRequest>,
+    ) -> Result<Response<pb::GetEntryHistoryResponse>, Status> {
+        let log = self.0.log()?;
+        let (store, head) = (log.store_id(), log.head().position);
+        let asked = decode::entry_history(request.get_ref(), &self.0.limits, store, head);
+        let asked = asked.map_err(|error| refused(&error))?;
+        self.0
+            .query(move |context| context.entry_history(&log, &asked))
+            .await
+            .map(Response::new)
+    }
+
+    async fn count_entries(
+        &self,
+        request: Request<pb::CountEntriesRequest>,
+    ) -> Result<Response<pb::CountEntriesResponse>, Status> {
+        let log = self.0.log()?;
+        let asked = decode::count_entries(request.get_ref(), log.head().position);
+        let asked = asked.map_err(|error| refused(&error))?;
+        let answer = self.0.query(move |_| {
+            Ok(encode::counts(
+                count(&log.index().view(), &asked),
+                asked.scope.as_of,
+            ))
+        });
+        answer.await.map(Response::new)
+    }
+}
+
+/// Collects items until a response is full; what does not fit goes on the next page.
+struct Page<T> {
+    items: Vec<T>,
+    bytes: usize,
+}
+
+impl<T: prost::Message> Page<T> {
+    const fn new() -> Self {
+        Self {
+            items: Vec::new(),
+            bytes: 0,
+        }
+    }
+
+    /// Adds an item; gives `false` if the page is full without it.
+    fn push(&mut self, item: T) -> bool {
+        self.bytes += item.encoded_len();
+        if self.bytes > RESPONSE_BYTES_MAX && !self.items.is_empty() {
+            return false;
+        }
+        self.items.push(item);
+        true
+    }
+}
+
+impl Context {
+    fn list_entries(
+        &self,
+        log: &Log,
+        asked: &Paged<crate::timeline::ListRequest>,
+    ) -> Result<pb::ListEntriesResponse, Status> {
+        let snapshot = asked.request.scope.as_of;
+        let listed = list(&log.index().view(), &asked.request);
+        let mut reader = log.reader();
+        let mut page = Page::new();
+        let mut next = listed.next;
+        let mut before: Option<Key> = None;
+        for (entry, key) in listed.entries.iter().zip(&listed.keys) {
+            let event = self.read_event(&mut reader, entry.position)?;
+            if !page.push(encode::entry(entry, event)) {
+                next = before;
+                break;
+            }
+            before = Some(*key);
+        }
+        let token = |after| PageToken { snapshot, after }.encode(log.store_id(), asked.question);
+        Ok(pb::ListEntriesResponse {
+            entries: page.items,
+            next_page_token: next.map_or_else(String::new, token),
+            snapshot: snapshot.0,
+            store_id: log.store_id().to_string(),
+        })
+    }
+
+    fn entry_history(
+        &self,
+        log: &Log,
+        asked: &Paged<HistoryRequest>,
+    ) -> Result<pb::GetEntryHistoryResponse, Status> {
+        let HistoryRequest {
+            event_id,
+            scope,
+            after,
+            page_size,
+        } = asked.request;
+        let versions = {
+            let view = log.index().view();
+            let found = view
+                .position_of(&event_id)
+                .filter(|position| view.in_scope(*position, scope));
+            let position = found.ok_or_else(|| refused(&RequestError::EventNotFound(event_id)))?;
+            history(&view, position, scope)
+        };
+        let mut reader = log.reader();
+        let mut page = Page::new();
+        let mut last = None;
+        let mut pending = versions
+            .iter()
+            .filter(|version| version.position > after)
+            .peekable();
+        while let Some(version) = pending.next_if(|_| page.items.len() < page_size) {
+            let event = self.read_event(&mut reader, version.position)?;
+            let closer = self.closer(&mut reader, version)?;
+            if !page.push(encode::version(version, event, closer)) {
+                break;
+            }
+            last = Some(version.position);
+        }
+        let more = versions.last().map(|version| version.position) > last;
+        let next = last
+            .filter(|_| more)
+            .map(|position| Key { value: 0, position });
+        let token = |after| {
+            PageToken {
+                snapshot: scope.as_of,
+                after,
+            }
+            .encode(log.store_id(), asked.question)
+        };
+        Ok(pb::GetEntryHistoryResponse {
+            versions: page.items,
+            next_page_token: next.map_or_else(String::new, token),
+            snapshot: scope.as_of.0,
+        })
+    }
+
+    /// Gives the event that ended a version, with the ids of its sources.
+    fn closer(
+        &self,
+        reader: &mut Reader,
+        version: &Version,
+    ) -> Result<Option<(EventId, Vec<String>)>, Status> {
+        let Some(position) = version.ended_by() else {
+            return Ok(None);
+        };
+        let position: Position = position;
+        let record = reader
+            .record(position)
+            .map_err(|error| self.read_failed(&error))?;
+        let event = self.event(&record)?;
+        let sources = event
+            .sources
+            .into_iter()
+            .map(|source| source.id)
+            .filter(|id| !id.is_empty());
+        Ok(Some((record.event_id, sources.collect())))
+    }
+}

@@ -1,0 +1,249 @@
+//! Filters, from the wire.
+
+use crate::domain::text::{TextRule, check_text};
+use crate::domain::{
+    Action, Assertion, Currency, Decimal, EventId, Findings, Kind, Modality, Role, Stage,
+    TermField, VisitStatus,
+};
+use crate::filter::{AmountRange, FILTER_VALUES_MAX, Filter, Needle};
+use crate::pb;
+
+/// Reads a filter; none matches everything.
+pub fn filter(findings: &mut Findings, found: Option<&pb::Filter>) -> Filter {
+    let Some(found) = found else {
+        return Filter::default();
+    };
+    findings.at("filter", |f| {
+        let read = read(f, found);
+        let not = found.not.as_ref();
+        let values = count(&read) + not.map_or(0, |_| read.not.as_deref().map_or(0, count));
+        if values > FILTER_VALUES_MAX {
+            f.violation(format_args!(
+                "must have at most {FILTER_VALUES_MAX} values, has {values}"
+            ));
+        }
+        read
+    })
+}
+
+fn count(filter: &Filter) -> usize {
+    filter.clauses.iter().map(Vec::len).sum()
+}
+
+fn read(findings: &mut Findings, found: &pb::Filter) -> Filter {
+    let mut clauses = Clauses {
+        findings,
+        clauses: Vec::new(),
+    };
+    clauses.texts("streams", TermField::Stream, &found.streams);
+    clauses.prefixes(&found.stream_prefixes);
+    clauses.numbers("kinds", TermField::Kind, &found.kinds, |n| {
+        Kind::from_number(n).map(Kind::number)
+    });
+    clauses.texts("entity_ids", TermField::Entity, &found.entity_ids);
+    clauses.participations(&found.participations);
+    for (index, id) in found.all_entity_ids.iter().enumerate() {
+        clauses.each("all_entity_ids", index, TermField::Entity, id);
+    }
+    clauses.texts("countries", TermField::Country, &found.countries);
+    clauses.texts("places", TermField::Place, &found.places);
+    clauses.texts("tags", TermField::Tag, &found.tags);
+    clauses.texts("source_ids", TermField::Source, &found.source_ids);
+    clauses.texts("publisher_ids", TermField::Publisher, &found.publisher_ids);
+    clauses.numbers("modalities", TermField::Modality, &found.modalities, |n| {
+        Modality::from_number(n).map(Modality::number)
+    });
+    clauses.numbers("assertions", TermField::Assertion, &found.assertions, |n| {
+        Assertion::from_number(n).map(Assertion::number)
+    });
+    let ids: Vec<String> = found
+        .external_ids
+        .iter()
+        .map(|id| format!("{}:{}", id.scheme, id.value))
+        .collect();
+    clauses.texts("external_ids", TermField::ExternalId, &ids);
+    clauses.event_ids(&found.link_event_ids);
+    clauses.numbers(
+        "funding_stages",
+        TermField::Stage,
+        &found.funding_stages,
+        |n| Stage::from_number(n).map(Stage::number),
+    );
+    clauses.numbers(
+        "agreement_actions",
+        TermField::Action,
+        &found.agreement_actions,
+        |n| Action::from_number(n).map(Action::number),
+    );
+    clauses.numbers(
+        "visit_statuses",
+        TermField::VisitStatus,
+        &found.visit_statuses,
+        |n| VisitStatus::from_number(n).map(VisitStatus::number),
+    );
+    clauses.texts("dataflows", TermField::Dataflow, &found.dataflows);
+    clauses.texts("series_keys", TermField::SeriesKey, &found.series_keys);
+    let clauses = clauses.clauses;
+    let amount = found
+        .amount
+        .as_ref()
+        .and_then(|found| findings.at("amount", |f| amount(f, found)));
+    let not = found.not.as_ref().map(|not| {
+        findings.at("not", |f| {
+            if not.not.is_some() {
+                f.violation_at("not", "must not be set inside `not`");
+            }
+            let read = Filter {
+                not: None,
+                ..read(
+                    f,
+                    &pb::Filter {
+                        not: None,
+                        ..(**not).clone()
+                    },
+                )
+            };
+            if read.is_all() {
+                f.violation("must ask something: nothing would match");
+            }
+            Box::new(read)
+        })
+    });
+    Filter {
+        clauses,
+        amount,
+        not,
+    }
+}
+
+fn amount(findings: &mut Findings, found: &pb::AmountRange) -> Option<AmountRange> {
+    let currency = Currency::parse(&found.currency_code);
+    if let Err(error) = &currency {
+        findings.violation_at("currency_code", error);
+    }
+    let mut bound = |field: &'static str, text: &str| {
+        if text.is_empty() {
+            return None;
+        }
+        match Decimal::parse(text) {
+            Ok(decimal) => Some(decimal.value()),
+            Err(error) => {
+                findings.violation_at(field, error);
+                None
+            }
+        }
+    };
+    let at_least = bound("at_least", &found.at_least);
+    let at_most = bound("at_most", &found.at_most);
+    if found.at_least.is_empty() && found.at_most.is_empty() {
+        findings.violation("must have at_least or at_most");
+    }
+    Some(AmountRange {
+        currency: currency.ok()?,
+        at_least,
+        at_most,
+    })
+}
+
+/// Clauses in the making.
+struct Clauses<'a> {
+    findings: &'a mut Findings,
+    clauses: Vec<Vec<Needle>>,
+}
+
+impl Clauses<'_> {
+    fn push(&mut self, clause: Vec<Needle>) {
+        if !clause.is_empty() {
+            self.clauses.push(clause);
+        }
+    }
+
+    fn text(&mut self, field: &'static str, index: usize, text: &str) {
+        let rule = TextRule {
+            min_chars: 1,
+            max_chars: 4_500,
+            multiline: false,
+        };
+        if let Err(error) = check_text(text, rule) {
+            self.findings.at_index(field, index, |f| f.violation(error));
+        }
+    }
+
+    fn texts(&mut self, field: &'static str, term: TermField, texts: &[String]) {
+        for (index, text) in texts.iter().enumerate() {
+            self.text(field, index, text);
+        }
+        self.push(
+            texts
+                .iter()
+                .map(|text| Needle::Term(term.term(text)))
+                .collect(),
+        );
+    }
+
+    fn each(&mut self, field: &'static str, index: usize, term: TermField, text: &str) {
+        self.text(field, index, text);
+        self.push(vec![Needle::Term(term.term(text))]);
+    }
+
+    fn prefixes(&mut self, prefixes: &[String]) {
+        for (index, prefix) in prefixes.iter().enumerate() {
+            self.text("stream_prefixes", index, prefix);
+        }
+        self.push(
+            prefixes
+                .iter()
+                .map(|prefix| Needle::stream_prefix(prefix))
+                .collect(),
+        );
+    }
+
+    fn numbers(
+        &mut self,
+        field: &'static str,
+        term: TermField,
+        numbers: &[i32],
+        known: impl Fn(i32) -> Option<u8>,
+    ) {
+        let mut clause = Vec::with_capacity(numbers.len());
+        for (index, number) in numbers.iter().enumerate() {
+            match known(*number) {
+                Some(number) => clause.push(Needle::Term(term.term(&number.to_string()))),
+                None => self.findings.at_index(field, index, |f| {
+                    f.violation(format_args!("has the unknown number {number}"));
+                }),
+            }
+        }
+        self.push(clause);
+    }
+
+    fn participations(&mut self, found: &[pb::Participation]) {
+        let mut clause = Vec::with_capacity(found.len());
+        for (index, participation) in found.iter().enumerate() {
+            self.text("participations", index, &participation.entity_id);
+            match Role::from_number(participation.role) {
+                Some(role) => {
+                    let value = format!("{}:{}", role.number(), participation.entity_id);
+                    clause.push(Needle::Term(TermField::Participation.term(&value)));
+                }
+                None => self.findings.at_index("participations", index, |f| {
+                    f.violation_at("role", "must be set to a known role");
+                }),
+            }
+        }
+        self.push(clause);
+    }
+
+    fn event_ids(&mut self, ids: &[String]) {
+        let mut clause = Vec::with_capacity(ids.len());
+        for (index, id) in ids.iter().enumerate() {
+            match EventId::parse(id) {
+                Ok(id) => clause.push(Needle::Term(TermField::LinkEvent.term(&id.to_string()))),
+                Err(error) => self
+                    .findings
+                    .at_index("link_event_ids", index, |f| f.violation(error)),
+            }
+        }
+        self.push(clause);
+    }
+}
