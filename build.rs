@@ -11,10 +11,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut files: Vec<PathBuf> = fs::read_dir("proto/annals/v1")?
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<Result<_, _>>()?;
-    files.retain(|path| {
-        path.extension()
-            .is_some_and(|extension| extension == "proto")
-    });
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "proto"));
     files.sort();
     files.push(PathBuf::from("proto/annals/storage/v1/stored.proto"));
     let generated = files.clone();
@@ -27,10 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     compiler.include_source_info(true).include_imports(true);
     compiler.open_files(&files)?;
     // The encoded form keeps custom options, which prost's structs would drop.
-    fs::write(
-        out.join("annals_v1.bin"),
-        compiler.encode_file_descriptor_set(),
-    )?;
+    fs::write(out.join("annals_v1.bin"), compiler.encode_file_descriptor_set())?;
 
     let mut compiler = protox::Compiler::new([Path::new("proto")])?;
     compiler.include_source_info(true).include_imports(true);

@@ -29,10 +29,7 @@ pub trait IdSource: Send + Sync + Debug {
 pub struct System;
 
 impl Clock for System {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the module that the ban points to"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is the module that the ban points to")]
     fn now(&self) -> Timestamp {
         let micros = match SystemTime::now().duration_since(UNIX_EPOCH) {
             Ok(after) => i64::try_from(after.as_micros()),
@@ -42,10 +39,7 @@ impl Clock for System {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the module that the ban points to"
-)]
+#[expect(clippy::disallowed_methods, reason = "this is the module that the ban points to")]
 impl IdSource for System {
     fn event_id(&self) -> EventId {
         EventId::from_uuid(Uuid::now_v7())
@@ -72,10 +66,7 @@ impl Manual {
     /// Starts at a moment.
     #[must_use]
     pub const fn at(now: Timestamp) -> Self {
-        Self {
-            now: AtomicI64::new(now.0),
-            made: AtomicU64::new(0),
-        }
+        Self { now: AtomicI64::new(now.0), made: AtomicU64::new(0) }
     }
 
     /// Moves to a moment, which may be earlier.
@@ -115,10 +106,7 @@ pub struct Stopwatch(Instant);
 impl Stopwatch {
     /// Starts.
     #[must_use]
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the module that the ban points to"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is the module that the ban points to")]
     pub fn start() -> Self {
         Self(Instant::now())
     }

@@ -5,7 +5,7 @@
 #![expect(
     missing_docs,
     clippy::missing_errors_doc,
-    clippy::large_enum_variant,
+    clippy::too_many_lines,
     clippy::allow_attributes_without_reason,
     reason = "generated code"
 )]

@@ -18,16 +18,7 @@ pub const STRUCT_DEPTH_MAX: usize = 16;
 
 /// Checks a text of one line.
 pub fn line(findings: &mut Findings, field: &'static str, text: &str, max_chars: usize) {
-    check(
-        findings,
-        field,
-        text,
-        TextRule {
-            min_chars: 0,
-            max_chars,
-            multiline: false,
-        },
-    );
+    check(findings, field, text, TextRule { min_chars: 0, max_chars, multiline: false });
 }
 
 /// Checks a text of one line that must not be empty.
@@ -41,27 +32,14 @@ pub fn required_line(findings: &mut Findings, field: &'static str, text: &str, m
 
 /// Checks a text that may have several lines.
 pub fn prose(findings: &mut Findings, field: &'static str, text: &str) {
-    check(
-        findings,
-        field,
-        text,
-        TextRule {
-            min_chars: 0,
-            max_chars: TEXT_CHARS_MAX,
-            multiline: true,
-        },
-    );
+    check(findings, field, text, TextRule { min_chars: 0, max_chars: TEXT_CHARS_MAX, multiline: true });
 }
 
 /// Checks each text of a repeated field.
 pub fn lines(findings: &mut Findings, field: &'static str, texts: &[String], max_chars: usize) {
     for (index, text) in texts.iter().enumerate() {
         findings.at_index(field, index, |f| {
-            let rule = TextRule {
-                min_chars: 1,
-                max_chars,
-                multiline: false,
-            };
+            let rule = TextRule { min_chars: 1, max_chars, multiline: false };
             if let Err(error) = check_text(text, rule) {
                 f.violation(error);
             }
@@ -106,17 +84,12 @@ pub fn required_number<T>(
 /// Reads a whole date.
 pub fn date(findings: &mut Findings, field: &'static str, date: Option<&Date>) -> Option<Day> {
     let date = date?;
-    let month_and_day = u32::try_from(date.month)
-        .ok()
-        .zip(u32::try_from(date.day).ok());
+    let month_and_day = u32::try_from(date.month).ok().zip(u32::try_from(date.day).ok());
     let day = month_and_day.and_then(|(month, day)| Day::from_civil(date.year, month, day));
     if day.is_none() || date.year == 0 {
         findings.violation_at(
             field,
-            format_args!(
-                "is no whole date: year {}, month {}, day {}",
-                date.year, date.month, date.day
-            ),
+            format_args!("is no whole date: year {}, month {}, day {}", date.year, date.month, date.day),
         );
         return None;
     }
@@ -125,18 +98,11 @@ pub fn date(findings: &mut Findings, field: &'static str, date: Option<&Date>) -
 
 /// Reads a moment, 0001-01-01 to 9999-12-31 as `google.protobuf.Timestamp` has it; parts of a microsecond are
 /// not compared.
-pub fn moment(
-    findings: &mut Findings,
-    field: &'static str,
-    moment: Option<&Moment>,
-) -> Option<Timestamp> {
+pub fn moment(findings: &mut Findings, field: &'static str, moment: Option<&Moment>) -> Option<Timestamp> {
     let moment = moment?;
     let read = timestamp_of(moment);
     if read.is_none() {
-        findings.violation_at(
-            field,
-            "must lie in the years 0001 to 9999, with nanos from 0 to 999,999,999",
-        );
+        findings.violation_at(field, "must lie in the years 0001 to 9999, with nanos from 0 to 999,999,999");
     }
     read
 }
@@ -153,10 +119,7 @@ pub fn timestamp_of(moment: &Moment) -> Option<Timestamp> {
 #[must_use]
 pub fn moment_of(timestamp: Timestamp) -> Moment {
     let nanos = i32::try_from(timestamp.0.rem_euclid(1_000_000)).unwrap_or_default() * 1_000;
-    Moment {
-        seconds: timestamp.0.div_euclid(1_000_000),
-        nanos,
-    }
+    Moment { seconds: timestamp.0.div_euclid(1_000_000), nanos }
 }
 
 /// Checks the depth of a struct.
@@ -166,10 +129,7 @@ pub fn structure(findings: &mut Findings, field: &'static str, structure: Option
         structure.fields.values().map(|value| (value, 1)).collect();
     while let Some((value, depth)) = pending.pop() {
         if depth > STRUCT_DEPTH_MAX {
-            findings.violation_at(
-                field,
-                format_args!("must not be deeper than {STRUCT_DEPTH_MAX}"),
-            );
+            findings.violation_at(field, format_args!("must not be deeper than {STRUCT_DEPTH_MAX}"));
             return;
         }
         match &value.kind {
@@ -179,12 +139,7 @@ pub fn structure(findings: &mut Findings, field: &'static str, structure: Option
             Some(Kind::ListValue(inner)) => {
                 pending.extend(inner.values.iter().map(|value| (value, depth + 1)))
             }
-            Some(
-                Kind::NullValue(_)
-                | Kind::NumberValue(_)
-                | Kind::StringValue(_)
-                | Kind::BoolValue(_),
-            )
+            Some(Kind::NullValue(_) | Kind::NumberValue(_) | Kind::StringValue(_) | Kind::BoolValue(_))
             | None => {}
         }
     }

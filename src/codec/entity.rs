@@ -1,8 +1,6 @@
 //! Entities, participants, places.
 
-use super::check::{
-    ID_CHARS_MAX, TEXT_CHARS_MAX, line, optional_number, required_line, required_number,
-};
+use super::check::{ID_CHARS_MAX, TEXT_CHARS_MAX, line, optional_number, required_line, required_number};
 use crate::domain::codes::CodeList;
 use crate::domain::{CaveatCode, Entity, ExternalId, Findings, Participant, Place, Role};
 use crate::pb;
@@ -11,9 +9,7 @@ use crate::pb;
 pub fn entity(findings: &mut Findings, entity: &pb::EntityRef) -> Entity {
     line(findings, "id", &entity.id, ID_CHARS_MAX);
     line(findings, "name", &entity.name, TEXT_CHARS_MAX);
-    optional_number(findings, "type", entity.r#type, |n| {
-        pb::EntityType::try_from(n).ok()
-    });
+    optional_number(findings, "type", entity.r#type, |n| pb::EntityType::try_from(n).ok());
     let read = Entity {
         id: entity.id.clone(),
         name: entity.name.clone(),
@@ -38,10 +34,7 @@ pub fn external_ids(findings: &mut Findings, ids: &[pb::ExternalId]) -> Vec<Exte
     let mut read = Vec::with_capacity(ids.len());
     for (index, id) in ids.iter().enumerate() {
         findings.at_index("external_ids", index, |f| external_id(f, id));
-        read.push(ExternalId {
-            scheme: id.scheme.clone(),
-            value: id.value.clone(),
-        });
+        read.push(ExternalId { scheme: id.scheme.clone(), value: id.value.clone() });
     }
     read
 }
@@ -60,25 +53,14 @@ pub fn participant(
 ) -> Option<Participant> {
     let role = match default {
         None => required_number(findings, "role", found.role, Role::from_number),
-        Some(role) => {
-            optional_number(findings, "role", found.role, Role::from_number).or(Some(role))
-        }
+        Some(role) => optional_number(findings, "role", found.role, Role::from_number).or(Some(role)),
     };
     line(findings, "role_label", &found.role_label, TEXT_CHARS_MAX);
     line(findings, "capacity", &found.capacity, TEXT_CHARS_MAX);
-    line(
-        findings,
-        "activity_ref",
-        &found.activity_ref,
-        TEXT_CHARS_MAX,
-    );
+    line(findings, "activity_ref", &found.activity_ref, TEXT_CHARS_MAX);
     line(findings, "org_type", &found.org_type, ID_CHARS_MAX);
     if !found.org_type.is_empty() && !CodeList::OrganisationType.is_known(&found.org_type) {
-        findings.caveat_at(
-            "org_type",
-            CaveatCode::CodeUnknown,
-            "is no IATI OrganisationType",
-        );
+        findings.caveat_at("org_type", CaveatCode::CodeUnknown, "is no IATI OrganisationType");
     }
     let Some(who) = &found.entity else {
         findings.violation_at("entity", "must be set");
@@ -86,11 +68,7 @@ pub fn participant(
     };
     let entity = findings.at("entity", |f| entity(f, who));
     let on_behalf_of = optional_entity(findings, "on_behalf_of", found.on_behalf_of.as_ref());
-    Some(Participant {
-        entity,
-        role,
-        on_behalf_of,
-    })
+    Some(Participant { entity, role, on_behalf_of })
 }
 
 /// Reads participants.
@@ -107,26 +85,16 @@ pub fn place(findings: &mut Findings, found: &pb::Place) -> Place {
     line(findings, "name", &found.name, TEXT_CHARS_MAX);
     line(findings, "precision", &found.precision, TEXT_CHARS_MAX);
     let external_ids = external_ids(findings, &found.external_ids);
-    if found.name.is_empty()
-        && external_ids.is_empty()
-        && found.point.is_none()
-        && found.country.is_empty()
-    {
+    if found.name.is_empty() && external_ids.is_empty() && found.point.is_none() && found.country.is_empty() {
         findings.violation("must have a name, a country, an external id or a point");
     }
     crate::domain::check_country(&found.country, findings);
     if let Some(point) = &found.point
-        && !((-90.0..=90.0).contains(&point.latitude)
-            && (-180.0..=180.0).contains(&point.longitude))
+        && !((-90.0..=90.0).contains(&point.latitude) && (-180.0..=180.0).contains(&point.longitude))
     {
-        findings.violation_at(
-            "point",
-            "must lie within latitude -90 to 90 and longitude -180 to 180",
-        );
+        findings.violation_at("point", "must lie within latitude -90 to 90 and longitude -180 to 180");
     }
-    let role = optional_number(findings, "role", found.role, |n| {
-        PlaceRole::try_from(n).ok()
-    });
+    let role = optional_number(findings, "role", found.role, |n| PlaceRole::try_from(n).ok());
     Place {
         name: found.name.clone(),
         country: found.country.clone(),

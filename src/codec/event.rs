@@ -50,11 +50,7 @@ pub fn prepare(
     if findings.violation_count() > before {
         return None;
     }
-    Some(Prepared {
-        facts: EventFacts::of(&read?),
-        content: event.encode_to_vec().into(),
-        caveats,
-    })
+    Some(Prepared { facts: EventFacts::of(&read?), content: event.encode_to_vec().into(), caveats })
 }
 
 /// Clears what only the server writes (AIP-203: output-only fields of a request are ignored).
@@ -72,55 +68,34 @@ fn clear_derived(event: &mut pb::Event) {
 /// Reads an event; what it holds is brought to canonical form on the way. `None` if a part that everything else
 /// needs cannot be read.
 pub fn read(event: &mut pb::Event, findings: &mut Findings) -> Option<Event> {
-    let id = EventId::parse(&event.id)
-        .map_err(|error| findings.violation_at("id", error))
-        .ok();
+    let id = EventId::parse(&event.id).map_err(|error| findings.violation_at("id", error)).ok();
     if let Some(id) = id {
         // One spelling, so that equal events have equal bytes.
         event.id = id.to_string();
     }
-    let stream = StreamName::parse(&event.stream)
-        .map_err(|error| findings.violation_at("stream", error))
-        .ok();
+    let stream =
+        StreamName::parse(&event.stream).map_err(|error| findings.violation_at("stream", error)).ok();
     check::required_line(findings, "title", &event.title, TITLE_CHARS_MAX);
     check::prose(findings, "summary", &event.summary);
     language(findings, &event.language);
-    check::line(
-        findings,
-        "correlation_id",
-        &event.correlation_id,
-        ID_CHARS_MAX,
-    );
+    check::line(findings, "correlation_id", &event.correlation_id, ID_CHARS_MAX);
     check::line(findings, "causation_id", &event.causation_id, ID_CHARS_MAX);
-    optional_number(findings, "confidence", event.confidence, |n| {
-        pb::Confidence::try_from(n).ok()
-    });
+    optional_number(findings, "confidence", event.confidence, |n| pb::Confidence::try_from(n).ok());
     codes(findings, "codes", &event.codes);
     caveats(findings, &event.caveats);
     check::structure(findings, "attributes", event.attributes.as_ref());
     tags(findings, &event.tags);
     let modality = optional_number(findings, "modality", event.modality, Modality::from_number);
-    let assertion = optional_number(
-        findings,
-        "assertion",
-        event.assertion,
-        Assertion::from_number,
-    );
+    let assertion = optional_number(findings, "assertion", event.assertion, Assertion::from_number);
     let known_at = check::moment(findings, "known_at", event.known_at.as_ref());
     if event.valid_time.is_none() {
         findings.violation_at("valid_time", "must be set");
     }
-    let valid_time = time::span(
-        findings,
-        "valid_time",
-        event.valid_time.as_mut(),
-        Shape::Instant,
-    );
+    let valid_time = time::span(findings, "valid_time", event.valid_time.as_mut(), Shape::Instant);
     let participants = participants(findings, &event.participants);
     let places = event.places.iter().enumerate();
-    let places = places
-        .map(|(index, found)| findings.at_index("places", index, |f| place(f, found)))
-        .collect();
+    let places =
+        places.map(|(index, found)| findings.at_index("places", index, |f| place(f, found))).collect();
     let sources = sources(findings, &mut event.sources);
     let links = links(findings, "links", &mut event.links);
     let payload = payload(findings, event.payload.as_mut());
@@ -142,16 +117,11 @@ pub fn read(event: &mut pb::Event, findings: &mut Findings) -> Option<Event> {
 
 fn tags(findings: &mut Findings, tags: &[String]) {
     if tags.len() > TAGS_MAX {
-        findings.violation_at(
-            "tags",
-            format_args!("must be at most {TAGS_MAX}, are {}", tags.len()),
-        );
+        findings.violation_at("tags", format_args!("must be at most {TAGS_MAX}, are {}", tags.len()));
     }
     for (index, tag) in tags.iter().enumerate() {
         if !is_tag(tag) {
-            findings.at_index("tags", index, |f| {
-                f.violation("must have 1 to 64 of a-z, 0-9 and -")
-            });
+            findings.at_index("tags", index, |f| f.violation("must have 1 to 64 of a-z, 0-9 and -"));
         }
     }
 }

@@ -1,8 +1,7 @@
 //! Payloads: agreements, funding transfers, visits, statements, custom kinds.
 
 use super::check::{
-    self, ID_CHARS_MAX, TEXT_CHARS_MAX, line, lines, optional_number, required_line,
-    required_number,
+    self, ID_CHARS_MAX, TEXT_CHARS_MAX, line, lines, optional_number, required_line, required_number,
 };
 use super::entity::{entity, optional_entity, participant, place};
 use super::provenance::{codes, links};
@@ -10,8 +9,8 @@ use super::{statistics, time};
 use crate::domain::codes::CodeList;
 use crate::domain::tag::is_custom_type;
 use crate::domain::{
-    Action, Agreement, AmountQualifier, CaveatCode, Currency, EventId, Findings, FundingTransfer,
-    Money, Payload, Role, Shape, Stage, Statement, Visit, VisitStatus, check_country_code,
+    Action, Agreement, AmountQualifier, CaveatCode, Currency, EventId, Findings, FundingTransfer, Money,
+    Payload, Role, Shape, Stage, Statement, Visit, VisitStatus, check_country_code,
 };
 use crate::pb;
 use crate::pb::event::Payload as Wire;
@@ -19,22 +18,20 @@ use crate::pb::event::Payload as Wire;
 /// Reads the payload.
 pub fn payload(findings: &mut Findings, found: Option<&mut Wire>) -> Option<Payload> {
     match found {
-        Some(Wire::Agreement(found)) => findings
-            .at("agreement", |f| agreement(f, found))
-            .map(|read| Payload::Agreement(Box::new(read))),
+        Some(Wire::Agreement(found)) => {
+            findings.at("agreement", |f| agreement(f, found)).map(|read| Payload::Agreement(Box::new(read)))
+        }
         Some(Wire::FundingTransfer(found)) => findings
             .at("funding_transfer", |f| funding_transfer(f, found))
             .map(|read| Payload::FundingTransfer(Box::new(read))),
-        Some(Wire::Visit(found)) => Some(Payload::Visit(Box::new(
-            findings.at("visit", |f| visit(f, found)),
-        ))),
+        Some(Wire::Visit(found)) => Some(Payload::Visit(Box::new(findings.at("visit", |f| visit(f, found))))),
         Some(Wire::StatisticalRelease(found)) => {
             let read = findings.at("statistical_release", |f| statistics::release(f, found));
             Some(Payload::StatisticalRelease(Box::new(read)))
         }
-        Some(Wire::Statement(found)) => findings
-            .at("statement", |f| statement(f, found))
-            .map(|read| Payload::Statement(Box::new(read))),
+        Some(Wire::Statement(found)) => {
+            findings.at("statement", |f| statement(f, found)).map(|read| Payload::Statement(Box::new(read)))
+        }
         Some(Wire::Custom(found)) => {
             findings.at("custom", |f| custom(f, found));
             Some(Payload::Custom)
@@ -52,12 +49,8 @@ pub fn payload(findings: &mut Findings, found: Option<&mut Wire>) -> Option<Payl
 fn agreement(findings: &mut Findings, found: &pb::Agreement) -> Option<Agreement> {
     required_line(findings, "agreement_id", &found.agreement_id, ID_CHARS_MAX);
     line(findings, "title", &found.title, TEXT_CHARS_MAX);
-    optional_number(findings, "form", found.form, |n| {
-        pb::agreement::Form::try_from(n).ok()
-    });
-    optional_number(findings, "binding", found.binding, |n| {
-        pb::agreement::Bindingness::try_from(n).ok()
-    });
+    optional_number(findings, "form", found.form, |n| pb::agreement::Form::try_from(n).ok());
+    optional_number(findings, "binding", found.binding, |n| pb::agreement::Bindingness::try_from(n).ok());
     lines(findings, "citations", &found.citations, TEXT_CHARS_MAX);
     lines(findings, "provisions", &found.provisions, TEXT_CHARS_MAX);
     line(findings, "subject", &found.subject, TEXT_CHARS_MAX);
@@ -75,10 +68,7 @@ fn agreement(findings: &mut Findings, found: &pb::Agreement) -> Option<Agreement
     })
 }
 
-fn funding_transfer(
-    findings: &mut Findings,
-    found: &mut pb::FundingTransfer,
-) -> Option<FundingTransfer> {
+fn funding_transfer(findings: &mut Findings, found: &mut pb::FundingTransfer) -> Option<FundingTransfer> {
     for (field, text) in [
         ("activity_id", &found.activity_id),
         ("transaction_ref", &found.transaction_ref),
@@ -90,11 +80,7 @@ fn funding_transfer(
         ("flow_type", &found.flow_type, CodeList::FlowType),
         ("finance_type", &found.finance_type, CodeList::FinanceType),
         ("tied_status", &found.tied_status, CodeList::TiedStatus),
-        (
-            "disbursement_channel",
-            &found.disbursement_channel,
-            CodeList::DisbursementChannel,
-        ),
+        ("disbursement_channel", &found.disbursement_channel, CodeList::DisbursementChannel),
     ] {
         line(findings, field, code, ID_CHARS_MAX);
         if !code.is_empty() && !list.is_known(code) {
@@ -108,16 +94,9 @@ fn funding_transfer(
     codes(findings, "aid_types", &found.aid_types);
     codes(findings, "sectors", &found.sectors);
     for (index, country) in found.recipient_countries.iter().enumerate() {
-        findings.at_index("recipient_countries", index, |f| {
-            check_country_code(country, f)
-        });
+        findings.at_index("recipient_countries", index, |f| check_country_code(country, f));
     }
-    optional_number(
-        findings,
-        "amount_qualifier",
-        found.amount_qualifier,
-        AmountQualifier::from_number,
-    );
+    optional_number(findings, "amount_qualifier", found.amount_qualifier, AmountQualifier::from_number);
     if let Some(in_kind) = &found.in_kind {
         findings.at("in_kind", |f| {
             check::prose(f, "description", &in_kind.description);
@@ -167,17 +146,10 @@ fn event_reference(findings: &mut Findings, field: &'static str, id: &str) {
 
 fn visit(findings: &mut Findings, found: &mut pb::Visit) -> Visit {
     line(findings, "visit_id", &found.visit_id, ID_CHARS_MAX);
-    optional_number(findings, "category", found.category, |n| {
-        pb::visit::Category::try_from(n).ok()
-    });
+    optional_number(findings, "category", found.category, |n| pb::visit::Category::try_from(n).ok());
     let status = optional_number(findings, "status", found.status, VisitStatus::from_number);
     check::prose(findings, "purpose", &found.purpose);
-    lines(
-        findings,
-        "deliverables",
-        &found.deliverables,
-        TEXT_CHARS_MAX,
-    );
+    lines(findings, "deliverables", &found.deliverables, TEXT_CHARS_MAX);
     let mut stops = Vec::with_capacity(found.stops.len());
     for (index, stop) in found.stops.iter_mut().enumerate() {
         stops.push(findings.at_index("stops", index, |f| {
@@ -208,9 +180,7 @@ fn statement(findings: &mut Findings, found: &mut pb::Statement) -> Option<State
     check::prose(findings, "text", &found.text);
     line(findings, "medium", &found.medium, TEXT_CHARS_MAX);
     line(findings, "occasion", &found.occasion, TEXT_CHARS_MAX);
-    optional_number(findings, "stance", found.stance, |n| {
-        pb::statement::Stance::try_from(n).ok()
-    });
+    optional_number(findings, "stance", found.stance, |n| pb::statement::Stance::try_from(n).ok());
     let mut comparisons = Vec::new();
     for (index, found) in found.claims.iter_mut().enumerate() {
         if let Some(comparison) = findings.at_index("claims", index, |f| claim(f, found)) {
@@ -222,12 +192,7 @@ fn statement(findings: &mut Findings, found: &mut pb::Statement) -> Option<State
         return None;
     };
     let speaker = findings.at("speaker", |f| participant(f, speaker, Some(Role::Speaker)))?;
-    Some(Statement {
-        speaker,
-        text: found.text.clone(),
-        verbatim: found.verbatim,
-        comparisons,
-    })
+    Some(Statement { speaker, text: found.text.clone(), verbatim: found.verbatim, comparisons })
 }
 
 fn claim(findings: &mut Findings, found: &mut pb::Claim) -> Option<crate::domain::Comparison> {
@@ -247,10 +212,7 @@ fn claim(findings: &mut Findings, found: &mut pb::Claim) -> Option<crate::domain
             check::date(f, "on", review.on.as_ref());
         });
     }
-    found
-        .comparison
-        .as_mut()
-        .map(|found| findings.at("comparison", |f| statistics::comparison(f, found)))
+    found.comparison.as_mut().map(|found| findings.at("comparison", |f| statistics::comparison(f, found)))
 }
 
 fn custom(findings: &mut Findings, found: &pb::CustomPayload) {

@@ -18,10 +18,8 @@ pub use super::stored::StoredError as PresentError;
 /// # Errors
 /// [`PresentError`] when the bytes are no event.
 pub fn present(record: &Record) -> Result<pb::Event, PresentError> {
-    let error = |cause: prost::DecodeError| PresentError {
-        position: record.position,
-        reason: cause.to_string(),
-    };
+    let error =
+        |cause: prost::DecodeError| PresentError { position: record.position, reason: cause.to_string() };
     let mut event = pb::Event::decode(record.content.as_ref()).map_err(error)?;
     let fields = StoredFields::decode(record.server_fields.as_ref()).map_err(error)?;
     event.position = record.position.0;
@@ -36,9 +34,7 @@ pub fn present(record: &Record) -> Result<pb::Event, PresentError> {
         sources.push(dated(published));
     }
     if event.known_at.as_ref().and_then(timestamp_of).is_none() {
-        event.known_at = Some(moment_of(
-            known_from_sources(&sources).unwrap_or(record.recorded_at),
-        ));
+        event.known_at = Some(moment_of(known_from_sources(&sources).unwrap_or(record.recorded_at)));
         event.known_at_derived = true;
     }
     if let Some(payload) = &mut event.payload {
@@ -48,13 +44,7 @@ pub fn present(record: &Record) -> Result<pb::Event, PresentError> {
 }
 
 fn dated(published: Option<TimeSpan>) -> Source {
-    Source {
-        id: String::new(),
-        publisher: None,
-        published,
-        retrieved_at: None,
-        quote: None,
-    }
+    Source { id: String::new(), publisher: None, published, retrieved_at: None, quote: None }
 }
 
 fn fill_payload(payload: &mut Payload) {
@@ -90,8 +80,7 @@ fn fill_payload(payload: &mut Payload) {
 }
 
 fn fill_comparison(found: &mut pb::Comparison) {
-    let decimal =
-        |found: &Option<pb::google::r#type::Decimal>| Decimal::parse(&found.as_ref()?.value).ok();
+    let decimal = |found: &Option<pb::google::r#type::Decimal>| Decimal::parse(&found.as_ref()?.value).ok();
     let comparison = Comparison {
         base_period: fill(found.base_period.as_mut()),
         base_value: decimal(&found.base_value),
@@ -101,9 +90,7 @@ fn fill_comparison(found: &mut pb::Comparison) {
         stated: decimal(&found.stated),
         qualifier: AmountQualifier::from_number(found.stated_qualifier),
     };
-    let written = |value: rust_decimal::Decimal| pb::google::r#type::Decimal {
-        value: value.to_string(),
-    };
+    let written = |value: rust_decimal::Decimal| pb::google::r#type::Decimal { value: value.to_string() };
     found.computed = comparison.computed().map(written);
     found.computed_per_day = comparison.computed_per_day().map(written);
     found.comparable = comparison.is_comparable() == Some(true);

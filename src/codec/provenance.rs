@@ -1,15 +1,12 @@
 //! Sources, quotes, links, codes, caveats.
 
 use super::check::{
-    self, ID_CHARS_MAX, TEXT_CHARS_MAX, line, lines, optional_number, required_line,
-    required_number,
+    self, ID_CHARS_MAX, TEXT_CHARS_MAX, line, lines, optional_number, required_line, required_number,
 };
 use super::entity::{external_id, optional_entity};
 use super::time;
 use crate::domain::uri::{is_absolute_reference, is_language_tag};
-use crate::domain::{
-    EventId, Findings, Link, LinkTarget, LinkType, Shape, Source, StreamName, quote_length,
-};
+use crate::domain::{EventId, Findings, Link, LinkTarget, LinkType, Shape, Source, StreamName, quote_length};
 use crate::pb;
 
 /// Reads sources.
@@ -23,42 +20,30 @@ pub fn sources(findings: &mut Findings, found: &mut [pb::Source]) -> Vec<Source>
 
 fn source(findings: &mut Findings, found: &mut pb::Source) -> Source {
     line(findings, "id", &found.id, ID_CHARS_MAX);
-    optional_number(findings, "type", found.r#type, |n| {
-        pb::SourceType::try_from(n).ok()
-    });
+    optional_number(findings, "type", found.r#type, |n| pb::SourceType::try_from(n).ok());
     line(findings, "title", &found.title, TEXT_CHARS_MAX);
     lines(findings, "authors", &found.authors, TEXT_CHARS_MAX);
     for (field, url) in [("url", &found.url), ("archive_url", &found.archive_url)] {
         line(findings, field, url, TEXT_CHARS_MAX);
         if !url.is_empty() && !is_absolute_reference(url) {
-            findings.violation_at(
-                field,
-                "must be an absolute http or https URL, a urn: or a doi:",
-            );
+            findings.violation_at(field, "must be an absolute http or https URL, a urn: or a doi:");
         }
     }
     if !matches!(found.content_sha256.len(), 0 | 32) {
         let bytes = found.content_sha256.len();
-        findings.violation_at(
-            "content_sha256",
-            format_args!("must have 32 bytes, has {bytes}"),
-        );
+        findings.violation_at("content_sha256", format_args!("must have 32 bytes, has {bytes}"));
     }
     language(findings, &found.language);
     line(findings, "licence", &found.licence, TEXT_CHARS_MAX);
     lines(findings, "supports", &found.supports, TEXT_CHARS_MAX);
     for (index, path) in found.supports.iter().enumerate() {
         if !is_event_path(path) {
-            findings.at_index("supports", index, |f| {
-                f.violation("is no path of a field of the event")
-            });
+            findings.at_index("supports", index, |f| f.violation("is no path of a field of the event"));
         }
     }
     for (index, attribution) in found.attribution.iter().enumerate() {
         findings.at_index("attribution", index, |f| {
-            optional_number(f, "kind", attribution.kind, |n| {
-                pb::attribution::Kind::try_from(n).ok()
-            });
+            optional_number(f, "kind", attribution.kind, |n| pb::attribution::Kind::try_from(n).ok());
             check::prose(f, "wording", &attribution.wording);
             optional_entity(f, "by", attribution.by.as_ref());
         });
@@ -66,17 +51,9 @@ fn source(findings: &mut Findings, found: &mut pb::Source) -> Source {
     Source {
         id: found.id.clone(),
         publisher: optional_entity(findings, "publisher", found.publisher.as_ref()),
-        published: time::span(
-            findings,
-            "published",
-            found.published.as_mut(),
-            Shape::Instant,
-        ),
+        published: time::span(findings, "published", found.published.as_mut(), Shape::Instant),
         retrieved_at: check::moment(findings, "retrieved_at", found.retrieved_at.as_ref()),
-        quote: found
-            .quote
-            .as_ref()
-            .map(|found| findings.at("quote", |f| quote(f, found))),
+        quote: found.quote.as_ref().map(|found| findings.at("quote", |f| quote(f, found))),
     }
 }
 
@@ -157,13 +134,9 @@ pub fn links(findings: &mut Findings, field: &'static str, found: &mut [pb::Link
 fn link(findings: &mut Findings, found: &mut pb::Link) -> Option<Link> {
     check::prose(findings, "note", &found.note);
     let link_type = required_number(findings, "type", found.r#type, LinkType::from_number);
-    let targets = [
-        !found.event_id.is_empty(),
-        !found.stream.is_empty(),
-        found.external.is_some(),
-    ]
-    .into_iter()
-    .filter(|set| *set);
+    let targets = [!found.event_id.is_empty(), !found.stream.is_empty(), found.external.is_some()]
+        .into_iter()
+        .filter(|set| *set);
     if targets.count() != 1 {
         findings.violation("must have exactly one of event_id, stream and external");
         return None;
@@ -189,10 +162,7 @@ fn link(findings: &mut Findings, found: &mut pb::Link) -> Option<Link> {
         }
         LinkTarget::Stream(found.stream.clone())
     };
-    Some(Link {
-        link_type: link_type?,
-        target,
-    })
+    Some(Link { link_type: link_type?, target })
 }
 
 /// Checks codes of other vocabularies.

@@ -20,31 +20,22 @@ const DECIMALS_MAX: u32 = 15;
 /// Reads a release.
 pub fn release(findings: &mut Findings, found: &mut pb::StatisticalRelease) -> StatisticalRelease {
     if !is_dataflow(&found.dataflow) {
-        findings.violation_at(
-            "dataflow",
-            "must be AGENCY:ID(VERSION), for example GB.HO:IRR_D01(1.0)",
-        );
+        findings.violation_at("dataflow", "must be AGENCY:ID(VERSION), for example GB.HO:IRR_D01(1.0)");
     }
     line(findings, "dataflow", &found.dataflow, ID_CHARS_MAX);
     line(findings, "series_key", &found.series_key, TEXT_CHARS_MAX);
     dimensions(findings, &found.dimensions);
     line(findings, "indicator", &found.indicator, TEXT_CHARS_MAX);
     required_line(findings, "unit", &found.unit, ID_CHARS_MAX);
-    for (field, text) in [
-        ("adjustment", &found.adjustment),
-        ("base_period", &found.base_period),
-        ("vintage", &found.vintage),
-    ] {
+    for (field, text) in
+        [("adjustment", &found.adjustment), ("base_period", &found.base_period), ("vintage", &found.vintage)]
+    {
         line(findings, field, text, TEXT_CHARS_MAX);
     }
     if !found.frequency.is_empty() && !CodeList::Frequency.is_known(&found.frequency) {
         findings.violation_at("frequency", "must be of SDMX CL_FREQ, or X for irregular");
     }
-    if found
-        .unit_multiplier
-        .checked_abs()
-        .is_none_or(|power| power > UNIT_MULTIPLIER_MAX)
-    {
+    if found.unit_multiplier.checked_abs().is_none_or(|power| power > UNIT_MULTIPLIER_MAX) {
         findings.violation_at("unit_multiplier", "must lie in -15 to 15");
     }
     if found.decimals > DECIMALS_MAX {
@@ -52,12 +43,7 @@ pub fn release(findings: &mut Findings, found: &mut pb::StatisticalRelease) -> S
     }
     let action = optional_number(findings, "action", found.action, ReleaseAction::from_number);
     let area = optional_entity(findings, "reference_area", found.reference_area.as_ref());
-    let released = time::span(
-        findings,
-        "released",
-        found.released.as_mut(),
-        Shape::Instant,
-    );
+    let released = time::span(findings, "released", found.released.as_mut(), Shape::Instant);
     if found.observations.is_empty() {
         findings.violation_at("observations", "must not be empty");
     }
@@ -65,9 +51,7 @@ pub fn release(findings: &mut Findings, found: &mut pb::StatisticalRelease) -> S
         .observations
         .iter_mut()
         .enumerate()
-        .filter_map(|(index, found)| {
-            findings.at_index("observations", index, |f| observation(f, found))
-        });
+        .filter_map(|(index, found)| findings.at_index("observations", index, |f| observation(f, found)));
     let observations = observations.collect();
     for (index, found) in found.comparisons.iter_mut().enumerate() {
         findings.at_index("comparisons", index, |f| {
@@ -104,12 +88,7 @@ pub fn observation(findings: &mut Findings, found: &mut pb::Observation) -> Opti
     if !found.conf_status.is_empty() && !CodeList::ConfStatus.is_known(&found.conf_status) {
         findings.violation_at("conf_status", "must be of SDMX CL_CONF_STATUS");
     }
-    optional_number(
-        findings,
-        "qualifier",
-        found.qualifier,
-        AmountQualifier::from_number,
-    );
+    optional_number(findings, "qualifier", found.qualifier, AmountQualifier::from_number);
     check::prose(findings, "note", &found.note);
     dimensions(findings, &found.dimensions);
     let value = decimal(findings, "value", found.value.as_ref());
@@ -130,19 +109,9 @@ pub fn comparison(findings: &mut Findings, found: &mut pb::Comparison) -> Compar
     found.computed = None;
     found.computed_per_day = None;
     found.comparable = false;
-    line(
-        findings,
-        "stated_wording",
-        &found.stated_wording,
-        TEXT_CHARS_MAX,
-    );
+    line(findings, "stated_wording", &found.stated_wording, TEXT_CHARS_MAX);
     Comparison {
-        base_period: time::span(
-            findings,
-            "base_period",
-            found.base_period.as_mut(),
-            Shape::Period,
-        ),
+        base_period: time::span(findings, "base_period", found.base_period.as_mut(), Shape::Period),
         base_value: decimal(findings, "base_value", found.base_value.as_ref()),
         period: time::span(findings, "period", found.period.as_mut(), Shape::Period),
         value: decimal(findings, "value", found.value.as_ref()),
@@ -158,11 +127,7 @@ pub fn comparison(findings: &mut Findings, found: &mut pb::Comparison) -> Compar
 }
 
 /// Reads an exact decimal.
-pub fn decimal(
-    findings: &mut Findings,
-    field: &'static str,
-    found: Option<&WireDecimal>,
-) -> Option<Decimal> {
+pub fn decimal(findings: &mut Findings, field: &'static str, found: Option<&WireDecimal>) -> Option<Decimal> {
     match Decimal::parse(&found?.value) {
         Ok(decimal) => Some(decimal),
         Err(error) => {

@@ -3,9 +3,7 @@
 use bytes::Bytes;
 use prost::Message as _;
 
-use crate::domain::{
-    Caveat, CaveatCode, EventFacts, Findings, KnowledgeLink, Position, RecordedFacts,
-};
+use crate::domain::{Caveat, CaveatCode, EventFacts, Findings, KnowledgeLink, Position, RecordedFacts};
 use crate::journal::Record;
 use crate::pb;
 use crate::pb::storage::StoredFields;
@@ -33,10 +31,7 @@ impl AppendPlace {
     pub fn new(index: usize, count: usize) -> Self {
         // A request has far fewer events than 2^32: see the limit on batches.
         let bounded = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        Self {
-            index: bounded(index),
-            count: bounded(count),
-        }
+        Self { index: bounded(index), count: bounded(count) }
     }
 }
 
@@ -55,29 +50,16 @@ impl StoredParts {
     /// # Errors
     /// [`StoredError`] when the bytes are not what this program writes.
     pub fn of(record: &Record) -> Result<Self, StoredError> {
-        let error = |reason: String| StoredError {
-            position: record.position,
-            reason,
-        };
-        let fields = StoredFields::decode(record.server_fields.as_ref())
-            .map_err(|cause| error(cause.to_string()))?;
+        let error = |reason: String| StoredError { position: record.position, reason };
+        let fields =
+            StoredFields::decode(record.server_fields.as_ref()).map_err(|cause| error(cause.to_string()))?;
         let caveats = fields.caveats.into_iter().map(|caveat| {
             let code = CaveatCode::from_number(caveat.code)
                 .ok_or_else(|| error(format!("caveat code {} is unknown", caveat.code)))?;
-            Ok(Caveat {
-                field: caveat.field,
-                code,
-                text: caveat.text,
-            })
+            Ok(Caveat { field: caveat.field, code, text: caveat.text })
         });
-        let place = AppendPlace {
-            index: fields.append_index,
-            count: fields.append_count,
-        };
-        Ok(Self {
-            caveats: caveats.collect::<Result<_, _>>()?,
-            place,
-        })
+        let place = AppendPlace { index: fields.append_index, count: fields.append_count };
+        Ok(Self { caveats: caveats.collect::<Result<_, _>>()?, place })
     }
 }
 
@@ -115,31 +97,20 @@ pub fn caveat_of(caveat: &Caveat) -> pb::Caveat {
 /// # Errors
 /// [`StoredError`] when the bytes are no event, or the links do not fit.
 pub fn facts_of(record: &Record) -> Result<RecordedFacts, StoredError> {
-    let error = |reason: String| StoredError {
-        position: record.position,
-        reason,
-    };
-    let mut event =
-        pb::Event::decode(record.content.as_ref()).map_err(|cause| error(cause.to_string()))?;
-    let fields = StoredFields::decode(record.server_fields.as_ref())
-        .map_err(|cause| error(cause.to_string()))?;
+    let error = |reason: String| StoredError { position: record.position, reason };
+    let mut event = pb::Event::decode(record.content.as_ref()).map_err(|cause| error(cause.to_string()))?;
+    let fields =
+        StoredFields::decode(record.server_fields.as_ref()).map_err(|cause| error(cause.to_string()))?;
     let mut findings = Findings::default();
     let read = super::event::read(&mut event, &mut findings);
     let Some(read) = read else {
         return Err(error(
-            findings
-                .into_result()
-                .err()
-                .map_or_else(String::new, |invalid| invalid.to_string()),
+            findings.into_result().err().map_or_else(String::new, |invalid| invalid.to_string()),
         ));
     };
     let facts = EventFacts::of(&read);
-    if facts.knowledge_links.len() != fields.knowledge_targets.len()
-        || facts.event_id != record.event_id
-    {
-        return Err(error(
-            "its links or its id do not fit its record".to_owned(),
-        ));
+    if facts.knowledge_links.len() != fields.knowledge_targets.len() || facts.event_id != record.event_id {
+        return Err(error("its links or its id do not fit its record".to_owned()));
     }
     let targets = facts.knowledge_links.iter().zip(&fields.knowledge_targets);
     let links = targets.map(|((_, link_type, _), target)| KnowledgeLink {

@@ -26,12 +26,7 @@ fn read(findings: &mut Findings, span: &mut pb::TimeSpan, default: Shape) -> Opt
             if time_zone == "UTC" {
                 time_zone.clear();
             }
-            *span = pb::TimeSpan {
-                edtf,
-                time_zone,
-                shape: number_of(read.shape),
-                ..pb::TimeSpan::default()
-            };
+            *span = pb::TimeSpan { edtf, time_zone, shape: number_of(read.shape), ..pb::TimeSpan::default() };
             Some(read)
         }
         Err(TimeSpanErrors(errors)) => {
@@ -99,9 +94,5 @@ pub fn fill(span: Option<&mut pb::TimeSpan>) -> Option<TimeSpan> {
 /// Writes a day; the first day after the year 9999 has no date and is left open.
 fn date_of(day: Day) -> Option<Date> {
     let (year, month, day) = day.to_civil()?;
-    Some(Date {
-        year: year.into(),
-        month: month.into(),
-        day: day.into(),
-    })
+    Some(Date { year: year.into(), month: month.into(), day: day.into() })
 }

@@ -30,26 +30,15 @@ impl Comparison {
     /// Gives the change that follows from the two values, to three decimals, halves away from zero.
     #[must_use]
     pub fn computed(&self) -> Option<Exact> {
-        self.change(
-            self.base_value.as_ref()?.value(),
-            self.value.as_ref()?.value(),
-        )
+        self.change(self.base_value.as_ref()?.value(), self.value.as_ref()?.value())
     }
 
     /// Gives the change that follows from the two values after each is divided by the days of its period.
     #[must_use]
     pub fn computed_per_day(&self) -> Option<Exact> {
         let (base_days, days) = self.lengths()?;
-        let base = self
-            .base_value
-            .as_ref()?
-            .value()
-            .checked_div(Exact::from(base_days))?;
-        let value = self
-            .value
-            .as_ref()?
-            .value()
-            .checked_div(Exact::from(days))?;
+        let base = self.base_value.as_ref()?.value().checked_div(Exact::from(base_days))?;
+        let value = self.value.as_ref()?.value().checked_div(Exact::from(days))?;
         self.change(base, value)
     }
 
@@ -63,18 +52,14 @@ impl Comparison {
     }
 
     fn lengths(&self) -> Option<(i32, i32)> {
-        Some((
-            self.base_period.as_ref()?.length_days()?,
-            self.period.as_ref()?.length_days()?,
-        ))
+        Some((self.base_period.as_ref()?.length_days()?, self.period.as_ref()?.length_days()?))
     }
 
     fn change(&self, base: Exact, value: Exact) -> Option<Exact> {
         let change = match self.measure? {
-            Measure::PercentChange => value
-                .checked_sub(base)?
-                .checked_div(base)?
-                .checked_mul(Exact::ONE_HUNDRED)?,
+            Measure::PercentChange => {
+                value.checked_sub(base)?.checked_div(base)?.checked_mul(Exact::ONE_HUNDRED)?
+            }
             Measure::AbsoluteChange | Measure::PercentagePoints => value.checked_sub(base)?,
             Measure::Ratio => value.checked_div(base)?,
             Measure::RecordHigh | Measure::RecordLow => return None,
@@ -111,13 +96,8 @@ impl Comparison {
         let same_direction = stated.is_sign_negative() == computed.is_sign_negative();
         let (size, stated_size) = (computed.abs(), stated.abs());
         match self.qualifier {
-            None
-            | Some(AmountQualifier::Exact | AmountQualifier::Rounded | AmountQualifier::About) => {
-                near
-            }
-            Some(AmountQualifier::Over | AmountQualifier::AtLeast) => {
-                same_direction && size >= stated_size
-            }
+            None | Some(AmountQualifier::Exact | AmountQualifier::Rounded | AmountQualifier::About) => near,
+            Some(AmountQualifier::Over | AmountQualifier::AtLeast) => same_direction && size >= stated_size,
             Some(AmountQualifier::UpTo | AmountQualifier::Under | AmountQualifier::Nearly) => {
                 same_direction && size <= stated_size
             }
@@ -162,69 +142,32 @@ mod tests {
     fn caveats(comparison: &Comparison) -> Vec<CaveatCode> {
         let mut findings = Findings::default();
         comparison.check(&mut findings);
-        findings
-            .take_caveats()
-            .into_iter()
-            .map(|caveat| caveat.code)
-            .collect()
+        findings.take_caveats().into_iter().map(|caveat| caveat.code).collect()
     }
 
     #[test]
     fn the_articles_change_is_computed_as_published_figures_give_it() {
-        let cut = comparison(
-            ["2022", "2023-01-01/2023-11-29"],
-            ["12658", "922"],
-            "-93",
-            AmountQualifier::Rounded,
-        );
-        assert_eq!(
-            cut.computed().map(|c| c.to_string()).as_deref(),
-            Some("-92.716")
-        );
-        assert_eq!(
-            cut.computed_per_day().map(|c| c.to_string()).as_deref(),
-            Some("-92.016")
-        );
+        let cut =
+            comparison(["2022", "2023-01-01/2023-11-29"], ["12658", "922"], "-93", AmountQualifier::Rounded);
+        assert_eq!(cut.computed().map(|c| c.to_string()).as_deref(), Some("-92.716"));
+        assert_eq!(cut.computed_per_day().map(|c| c.to_string()).as_deref(), Some("-92.016"));
         assert_eq!(caveats(&cut), [CaveatCode::PeriodsDiffer]);
-        let full = comparison(
-            ["2022", "2023"],
-            ["12658", "924"],
-            "-90",
-            AmountQualifier::Over,
-        );
-        assert_eq!(
-            full.computed().map(|c| c.to_string()).as_deref(),
-            Some("-92.700")
-        );
+        let full = comparison(["2022", "2023"], ["12658", "924"], "-90", AmountQualifier::Over);
+        assert_eq!(full.computed().map(|c| c.to_string()).as_deref(), Some("-92.700"));
         assert_eq!(caveats(&full), []);
     }
 
     #[test]
     fn a_leap_year_is_comparable_with_another_year() {
-        let years = comparison(
-            ["2023", "2024"],
-            ["100", "50"],
-            "-50",
-            AmountQualifier::Exact,
-        );
+        let years = comparison(["2023", "2024"], ["100", "50"], "-50", AmountQualifier::Exact);
         assert_eq!(caveats(&years), []);
     }
 
     #[test]
     fn a_claim_beyond_its_rounding_is_remarked() {
-        let wrong = comparison(
-            ["2022", "2023"],
-            ["12658", "924"],
-            "-95",
-            AmountQualifier::Rounded,
-        );
+        let wrong = comparison(["2022", "2023"], ["12658", "924"], "-95", AmountQualifier::Rounded);
         assert_eq!(caveats(&wrong), [CaveatCode::ClaimMismatch]);
-        let over = comparison(
-            ["2022", "2023"],
-            ["12658", "924"],
-            "-93",
-            AmountQualifier::Over,
-        );
+        let over = comparison(["2022", "2023"], ["12658", "924"], "-93", AmountQualifier::Over);
         assert_eq!(caveats(&over), [CaveatCode::ClaimMismatch]);
     }
 }

@@ -54,11 +54,7 @@ impl Currency {
     /// Gives the three letters as bytes.
     #[must_use]
     pub fn code_bytes(self) -> [u8; 3] {
-        self.code()
-            .as_bytes()
-            .first_chunk()
-            .copied()
-            .unwrap_or_default()
+        self.code().as_bytes().first_chunk().copied().unwrap_or_default()
     }
 
     /// Gives the number of decimals of the minor unit: 2 for `GBP`, 0 for `JPY`.
@@ -99,11 +95,7 @@ mod tests {
         let currency = Currency::parse(code).expect(code);
         assert_eq!(currency.to_string(), code);
         assert_eq!(currency.exponent(), exponent, "exponent of {code}");
-        assert_eq!(
-            currency.withdrawn_on(),
-            withdrawn_on,
-            "withdrawal of {code}"
-        );
+        assert_eq!(currency.withdrawn_on(), withdrawn_on, "withdrawal of {code}");
     }
 
     #[test]
@@ -111,11 +103,7 @@ mod tests {
         assert!(ROWS.windows(2).all(|pair| pair[0].code < pair[1].code));
         for row in &ROWS {
             check(row.code, row.exponent, row.withdrawn_on);
-            assert!(
-                row.exponent.is_none_or(|exponent| exponent <= 4),
-                "{}",
-                row.code
-            );
+            assert!(row.exponent.is_none_or(|exponent| exponent <= 4), "{}", row.code);
             assert!(
                 row.withdrawn_on.is_none_or(|(year, month)| {
                     (1978..=2026).contains(&year) && (1..=12).contains(&month)
@@ -150,10 +138,7 @@ mod tests {
         ] {
             check(code, exponent, None);
         }
-        assert_eq!(
-            ROWS.iter().filter(|row| row.withdrawn_on.is_none()).count(),
-            178
-        );
+        assert_eq!(ROWS.iter().filter(|row| row.withdrawn_on.is_none()).count(), 178);
     }
 
     #[test]
@@ -193,18 +178,10 @@ mod tests {
     #[test]
     fn refuses_what_is_not_a_code() {
         for text in ["", "GB", "GBPX", "gbp", "Gbp", "G1P", " GBP", "£££", "£P"] {
-            assert_eq!(
-                Currency::parse(text),
-                Err(CurrencyError::NotThreeCapitals),
-                "{text:?}"
-            );
+            assert_eq!(Currency::parse(text), Err(CurrencyError::NotThreeCapitals), "{text:?}");
         }
         for text in ["AAA", "UKP", "BTC", "ZZZ", "XBT"] {
-            assert_eq!(
-                Currency::parse(text),
-                Err(CurrencyError::NeverAssigned),
-                "{text:?}"
-            );
+            assert_eq!(Currency::parse(text), Err(CurrencyError::NeverAssigned), "{text:?}");
         }
     }
 }

@@ -66,20 +66,13 @@ impl Decimal {
             return Err(DecimalError::NotFinite);
         }
         let integer = scanner.digits();
-        let fraction = if scanner.take(|found| found == '.') {
-            scanner.digits()
-        } else {
-            ""
-        };
+        let fraction = if scanner.take(|found| found == '.') { scanner.digits() } else { "" };
         if integer.is_empty() && fraction.is_empty() {
             return Err(scanner.digit_missing());
         }
         let exponent = scanner.exponent()?;
         if let Some(found) = scanner.rest().chars().next() {
-            return Err(DecimalError::Unexpected {
-                found,
-                offset: scanner.offset,
-            });
+            return Err(DecimalError::Unexpected { found, offset: scanner.offset });
         }
         build(negative, integer, fraction, exponent)
     }
@@ -95,9 +88,7 @@ impl Decimal {
         if mantissa.unsigned_abs() >= 10_u128.pow(28) {
             return Err(DecimalError::TooManyDigits);
         }
-        Number::try_from_i128_with_scale(mantissa, scale)
-            .map(Self)
-            .map_err(|_| DecimalError::TooManyDigits)
+        Number::try_from_i128_with_scale(mantissa, scale).map(Self).map_err(|_| DecimalError::TooManyDigits)
     }
 
     /// Gives the number for calculation.
@@ -134,24 +125,12 @@ impl fmt::Display for Decimal {
 
 /// Says whether the text, its sign taken off, is a name of a value that is not finite.
 fn is_not_finite(text: &str) -> bool {
-    ["nan", "inf", "infinity"]
-        .iter()
-        .any(|name| text.eq_ignore_ascii_case(name))
+    ["nan", "inf", "infinity"].iter().any(|name| text.eq_ignore_ascii_case(name))
 }
 
 /// Puts the parts of the text together; `exponent` moves the decimal point to the right.
-fn build(
-    negative: bool,
-    integer: &str,
-    fraction: &str,
-    exponent: i64,
-) -> Result<Decimal, DecimalError> {
-    let digits = || {
-        integer
-            .bytes()
-            .chain(fraction.bytes())
-            .skip_while(|digit| *digit == b'0')
-    };
+fn build(negative: bool, integer: &str, fraction: &str, exponent: i64) -> Result<Decimal, DecimalError> {
+    let digits = || integer.bytes().chain(fraction.bytes()).skip_while(|digit| *digit == b'0');
     let significant = digits().count();
     if significant > SIGNIFICANT_DIGITS_MAX {
         return Err(DecimalError::TooManyDigits);
@@ -225,13 +204,8 @@ impl<'a> Scanner<'a> {
 
     fn digit_missing(&self) -> DecimalError {
         match self.rest().chars().next() {
-            Some(found) => DecimalError::Unexpected {
-                found,
-                offset: self.offset,
-            },
-            None => DecimalError::DigitMissing {
-                offset: self.offset,
-            },
+            Some(found) => DecimalError::Unexpected { found, offset: self.offset },
+            None => DecimalError::DigitMissing { offset: self.offset },
         }
     }
 }

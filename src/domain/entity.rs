@@ -28,11 +28,7 @@ impl Entity {
     /// Gives what tells this entity from others: the id, else the name.
     #[must_use]
     pub fn key(&self) -> &str {
-        if self.id.is_empty() {
-            &self.name
-        } else {
-            &self.id
-        }
+        if self.id.is_empty() { &self.name } else { &self.id }
     }
 
     /// Checks that the entity is named and its country is one.
@@ -57,9 +53,7 @@ pub fn check_country_code(code: &str, findings: &mut Findings) {
     match CountryCode::classify(code) {
         CountryVerdict::Current | CountryVerdict::Former | CountryVerdict::UserAssigned => {}
         CountryVerdict::HintFor(right) => {
-            findings.violation(format_args!(
-                "is {code}, which is no ISO 3166 code: write {right}"
-            ));
+            findings.violation(format_args!("is {code}, which is no ISO 3166 code: write {right}"));
         }
         CountryVerdict::Unknown => findings.caveat(
             CaveatCode::CountryCodeUnknown,

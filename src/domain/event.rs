@@ -2,9 +2,8 @@
 
 use super::{
     Agreement, Assertion, CaveatCode, Day, Entity, EventId, Findings, FundingTransfer, Kind, Link,
-    LinkTarget, LinkType, Modality, Participant, Place, Source, Statement, StatisticalRelease,
-    StreamName, TermField, Terms, TimeSpan, Timestamp, Visit, check_participants,
-    known_from_sources,
+    LinkTarget, LinkType, Modality, Participant, Place, Source, Statement, StatisticalRelease, StreamName,
+    TermField, Terms, TimeSpan, Timestamp, Visit, check_participants, known_from_sources,
 };
 
 /// How far a known time may lie ahead of the server's clock: clocks differ.
@@ -86,9 +85,7 @@ impl Event {
     /// Gives when the public could know it: as written, else by the earliest source, else when it was recorded.
     #[must_use]
     pub fn known_time(&self, recorded_at: Timestamp) -> Timestamp {
-        self.known_at
-            .or_else(|| known_from_sources(&self.sources))
-            .unwrap_or(recorded_at)
+        self.known_at.or_else(|| known_from_sources(&self.sources)).unwrap_or(recorded_at)
     }
 
     /// Checks the rules that join fields: impossible is a violation, unusual is a caveat.
@@ -97,10 +94,7 @@ impl Event {
         check_participants(&self.participants, findings);
         self.check_times(now, today, findings);
         if self.sources.is_empty() && self.assertion != Some(Assertion::Recorded) {
-            findings.violation_at(
-                "sources",
-                "must not be empty unless assertion is RECORDED: who says so?",
-            );
+            findings.violation_at("sources", "must not be empty unless assertion is RECORDED: who says so?");
         }
         for (index, source) in self.sources.iter().enumerate() {
             findings.at_index("sources", index, |f| source.check(f));
@@ -120,25 +114,15 @@ impl Event {
         let span = &self.valid_time;
         // IATI rule 11.2.1, for every kind; a day's grace, because it is already tomorrow somewhere.
         if self.modality == Some(Modality::Actual)
-            && span
-                .earliest_start
-                .is_some_and(|day| day > today.plus_days(1))
+            && span.earliest_start.is_some_and(|day| day > today.plus_days(1))
         {
-            findings.violation_at(
-                "valid_time",
-                "lies in the future, but modality is ACTUAL: say PLANNED",
-            );
+            findings.violation_at("valid_time", "lies in the future, but modality is ACTUAL: say PLANNED");
         }
-        if self
-            .known_at
-            .is_some_and(|known| known > now.plus_micros(KNOWN_AHEAD_MICROS_MAX))
-        {
+        if self.known_at.is_some_and(|known| known > now.plus_micros(KNOWN_AHEAD_MICROS_MAX)) {
             findings.violation_at("known_at", "must not be in the future");
         }
         let known = super::day_of(self.known_time(now));
-        if self.modality == Some(Modality::Planned)
-            && span.latest_end.is_some_and(|end| end <= known)
-        {
+        if self.modality == Some(Modality::Planned) && span.latest_end.is_some_and(|end| end <= known) {
             findings.caveat_at(
                 "modality",
                 CaveatCode::OverduePlan,
@@ -147,15 +131,9 @@ impl Event {
         }
         if self.modality == Some(Modality::Actual)
             && self.known_at.is_some()
-            && span
-                .earliest_start
-                .is_some_and(|start| start > known.plus_days(1))
+            && span.earliest_start.is_some_and(|start| start > known.plus_days(1))
         {
-            findings.caveat_at(
-                "known_at",
-                CaveatCode::KnownBeforeStart,
-                "known before it could have begun",
-            );
+            findings.caveat_at("known_at", CaveatCode::KnownBeforeStart, "known before it could have begun");
         }
     }
 
@@ -166,7 +144,10 @@ impl Event {
                     f.violation_at("event_id", "must not be the event itself");
                 }
                 if link.link_type.is_knowledge() && !matches!(link.target, LinkTarget::Event(_)) {
-                    f.violation_at("event_id", "must be set: a correction, supersession, retraction or duplicate names an event");
+                    f.violation_at(
+                        "event_id",
+                        "must be set: a correction, supersession, retraction or duplicate names an event",
+                    );
                 }
             });
         }
@@ -175,10 +156,7 @@ impl Event {
     /// Gives the links that change what is believed.
     pub fn knowledge_links(&self) -> impl Iterator<Item = (usize, LinkType, EventId)> {
         self.links.iter().enumerate().filter_map(|(index, link)| {
-            link.link_type
-                .is_knowledge()
-                .then(|| Some((index, link.link_type, link.event()?)))
-                .flatten()
+            link.link_type.is_knowledge().then(|| Some((index, link.link_type, link.event()?))).flatten()
         })
     }
 
@@ -245,10 +223,7 @@ impl TermList {
         self.add(TermField::Entity, entity.key());
         self.add(TermField::Country, &entity.country);
         for id in &entity.external_ids {
-            self.add(
-                TermField::ExternalId,
-                &format!("{}:{}", id.scheme, id.value),
-            );
+            self.add(TermField::ExternalId, &format!("{}:{}", id.scheme, id.value));
         }
     }
 
@@ -259,10 +234,7 @@ impl TermList {
         }
         if let Some(role) = participant.role {
             for entity in std::iter::once(&participant.entity).chain(&participant.on_behalf_of) {
-                self.add(
-                    TermField::Participation,
-                    &format!("{}:{}", role.number(), entity.key()),
-                );
+                self.add(TermField::Participation, &format!("{}:{}", role.number(), entity.key()));
             }
         }
     }

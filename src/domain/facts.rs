@@ -1,8 +1,8 @@
 //! What queries need of a recorded event without decoding it again.
 
 use super::{
-    Day, Event, EventId, Kind, LinkType, Money, Payload, Position, Revision, StreamName, Terms,
-    TimeSpan, Timestamp,
+    Day, Event, EventId, Kind, LinkType, Money, Payload, Position, Revision, StreamName, Terms, TimeSpan,
+    Timestamp,
 };
 
 /// The four bounds of valid time as day numbers: open sides lie beyond every day.
@@ -77,32 +77,24 @@ impl EventFacts {
     #[must_use]
     pub fn of(event: &Event) -> Self {
         let amount = match &event.payload {
-            Payload::FundingTransfer(transfer) => Some(transfer.amount.clone()),
+            Payload::FundingTransfer(transfer) => Some(transfer.amount),
             Payload::Agreement(_)
             | Payload::Visit(_)
             | Payload::StatisticalRelease(_)
             | Payload::Statement(_)
             | Payload::Custom => None,
         };
-        let others = event
-            .links
-            .iter()
-            .enumerate()
-            .filter(|(_, link)| !link.link_type.is_knowledge());
+        let others = event.links.iter().enumerate().filter(|(_, link)| !link.link_type.is_knowledge());
         Self {
             event_id: event.id,
             stream: event.stream.clone(),
             kind: event.payload.kind(),
             bounds: Bounds::of(&event.valid_time),
             qualified: event.valid_time.approximate || event.valid_time.uncertain,
-            known_at: event
-                .known_at
-                .or_else(|| super::known_from_sources(&event.sources)),
+            known_at: event.known_at.or_else(|| super::known_from_sources(&event.sources)),
             terms: event.terms(),
             knowledge_links: event.knowledge_links().collect(),
-            other_link_targets: others
-                .filter_map(|(index, link)| Some((index, link.event()?)))
-                .collect(),
+            other_link_targets: others.filter_map(|(index, link)| Some((index, link.event()?))).collect(),
             amount,
         }
     }

@@ -64,12 +64,7 @@ impl Findings {
     }
 
     /// Looks into one value of a repeated field.
-    pub fn at_index<T>(
-        &mut self,
-        field: &'static str,
-        index: usize,
-        look: impl FnOnce(&mut Self) -> T,
-    ) -> T {
+    pub fn at_index<T>(&mut self, field: &'static str, index: usize, look: impl FnOnce(&mut Self) -> T) -> T {
         self.path.push(Step::Index(field, index));
         let seen = look(self);
         self.path.pop();
@@ -77,12 +72,7 @@ impl Findings {
     }
 
     /// Looks into an event of the request: caveats found inside have paths that begin there.
-    pub fn at_event<T>(
-        &mut self,
-        field: &'static str,
-        index: usize,
-        look: impl FnOnce(&mut Self) -> T,
-    ) -> T {
+    pub fn at_event<T>(&mut self, field: &'static str, index: usize, look: impl FnOnce(&mut Self) -> T) -> T {
         let before = self.outside;
         self.outside = self.path.len() + 1;
         let seen = self.at_index(field, index, look);
@@ -93,10 +83,7 @@ impl Findings {
     /// Records that the field here breaks a rule.
     pub fn violation(&mut self, description: impl fmt::Display) {
         let field = self.written_path(0);
-        self.violations.push(Violation {
-            field,
-            description: description.to_string(),
-        });
+        self.violations.push(Violation { field, description: description.to_string() });
     }
 
     /// Records that a field inside the one here breaks a rule.
@@ -107,11 +94,7 @@ impl Findings {
     /// Records that the field here is unusual.
     pub fn caveat(&mut self, code: CaveatCode, text: impl fmt::Display) {
         let field = self.written_path(self.outside);
-        self.caveats.push(Caveat {
-            field,
-            code,
-            text: text.to_string(),
-        });
+        self.caveats.push(Caveat { field, code, text: text.to_string() });
     }
 
     /// Records that a field inside the one here is unusual.
@@ -135,11 +118,7 @@ impl Findings {
     /// # Errors
     /// [`Invalid`] with every violation, if there is one.
     pub fn into_result(self) -> Result<(), Invalid> {
-        if self.violations.is_empty() {
-            Ok(())
-        } else {
-            Err(Invalid(self.violations))
-        }
+        if self.violations.is_empty() { Ok(()) } else { Err(Invalid(self.violations)) }
     }
 
     fn written_path(&self, skip: usize) -> String {
@@ -172,16 +151,8 @@ mod tests {
             f.at_index("participants", 0, |f| f.violation_at("role", "must be set"));
             f.caveat_at("title", CaveatCode::Rounded, "so");
         });
-        assert_eq!(
-            findings.take_caveats().first().map(|c| c.field.clone()),
-            Some("title".into())
-        );
-        let Err(Invalid(violations)) = findings.into_result() else {
-            panic!("violations expected")
-        };
-        assert_eq!(
-            violations.first().map(|v| v.field.as_str()),
-            Some("events[3].participants[0].role")
-        );
+        assert_eq!(findings.take_caveats().first().map(|c| c.field.clone()), Some("title".into()));
+        let Err(Invalid(violations)) = findings.into_result() else { panic!("violations expected") };
+        assert_eq!(violations.first().map(|v| v.field.as_str()), Some("events[3].participants[0].role"));
     }
 }

@@ -26,20 +26,14 @@ impl FundingTransfer {
         if let Some(date) = self.value_date
             && date > today.plus_days(1)
         {
-            findings.violation_at(
-                "value_date",
-                format_args!("must not be in the future: {date}"),
-            );
+            findings.violation_at("value_date", format_args!("must not be in the future: {date}"));
         }
     }
 
     fn check_amount(&self, event: &Event, findings: &mut Findings) {
         let currency = self.amount.currency();
-        if let (Some((year, month)), Some(start)) =
-            (currency.withdrawn_on(), event.valid_time.earliest_start)
-            && start
-                .to_civil()
-                .is_some_and(|(y, m, _)| (y, m) > (year, month))
+        if let (Some((year, month)), Some(start)) = (currency.withdrawn_on(), event.valid_time.earliest_start)
+            && start.to_civil().is_some_and(|(y, m, _)| (y, m) > (year, month))
         {
             findings.caveat_at(
                 "currency_code",
@@ -59,39 +53,21 @@ impl FundingTransfer {
         if self.amount.is_zero() {
             findings.caveat(CaveatCode::ZeroAmount, "is zero");
         }
-        let corrects = event
-            .links
-            .iter()
-            .any(|link| link.link_type == LinkType::Corrects);
+        let corrects = event.links.iter().any(|link| link.link_type == LinkType::Corrects);
         if self.amount.is_negative() && !self.reversal && !corrects {
-            findings.violation(
-                "must not be negative unless reversal is set or the event corrects another",
-            );
+            findings.violation("must not be negative unless reversal is set or the event corrects another");
         }
     }
 
     fn check_parties(&self, event: &Event, findings: &mut Findings) {
         let of = |role: Role| {
-            event
-                .participants
-                .iter()
-                .filter(move |p| p.role == Some(role))
-                .map(|p| p.entity.key())
+            event.participants.iter().filter(move |p| p.role == Some(role)).map(|p| p.entity.key())
         };
-        if of(Role::Provider)
-            .chain(of(Role::Receiver))
-            .next()
-            .is_none()
-        {
+        if of(Role::Provider).chain(of(Role::Receiver)).next().is_none() {
             findings.violation("needs a participant with the role PROVIDER or RECEIVER");
         }
-        if of(Role::Provider)
-            .any(|provider| of(Role::Receiver).any(|receiver| receiver == provider))
-        {
-            findings.caveat(
-                CaveatCode::SameParties,
-                "provider and receiver are the same",
-            );
+        if of(Role::Provider).any(|provider| of(Role::Receiver).any(|receiver| receiver == provider)) {
+            findings.caveat(CaveatCode::SameParties, "provider and receiver are the same");
         }
     }
 }

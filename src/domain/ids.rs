@@ -11,9 +11,7 @@ pub struct EventId(Uuid);
 
 /// Says why a text is not an event id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "must be a UUID in its 36-character form, for example 018f9ee2-9300-7001-8061-6e6e616c7301"
-)]
+#[error("must be a UUID in its 36-character form, for example 018f9ee2-9300-7001-8061-6e6e616c7301")]
 pub struct EventIdError;
 
 impl EventId {
@@ -122,9 +120,7 @@ impl StreamName {
 
     /// Gives each prefix that ends before a `/`, shortest first: `a/b/c` has `a` and `a/b`.
     pub fn categories(&self) -> impl Iterator<Item = &str> {
-        self.0
-            .match_indices('/')
-            .filter_map(|(at, _)| self.0.get(..at))
+        self.0.match_indices('/').filter_map(|(at, _)| self.0.get(..at))
     }
 }
 
@@ -185,10 +181,7 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(StreamName::parse(text).err(), expected, "{text}");
         }
-        assert_eq!(
-            StreamName::parse(&"a".repeat(201)).err(),
-            Some(StreamNameError::TooLong)
-        );
+        assert_eq!(StreamName::parse(&"a".repeat(201)).err(), Some(StreamNameError::TooLong));
     }
 
     #[test]
@@ -200,12 +193,7 @@ mod tests {
     #[test]
     fn an_event_id_is_a_uuid_in_full() {
         assert!(EventId::parse("018f9ee2-9300-7001-8061-6e6e616c7301").is_ok());
-        for bad in [
-            "",
-            "018f9ee2930070018061",
-            "00000000-0000-0000-0000-000000000000",
-            "x",
-        ] {
+        for bad in ["", "018f9ee2930070018061", "00000000-0000-0000-0000-000000000000", "x"] {
             assert!(EventId::parse(bad).is_err(), "{bad}");
         }
     }

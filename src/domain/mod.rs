@@ -52,6 +52,6 @@ pub use text::quote_length;
 pub use time::{CalendarUnit, Day, Precision, Shape, TimeSpan, day_of};
 pub use visit::Visit;
 pub use vocabulary::{
-    Action, AmountQualifier, Assertion, CaveatCode, Kind, LinkType, Measure, Modality,
-    ReleaseAction, Role, Stage, VisitStatus,
+    Action, AmountQualifier, Assertion, CaveatCode, Kind, LinkType, Measure, Modality, ReleaseAction, Role,
+    Stage, VisitStatus,
 };

@@ -45,11 +45,7 @@ impl Money {
     /// [`MoneyError`] when the nanos are out of range, or units and nanos disagree in sign.
     pub fn new(currency: Currency, units: i64, nanos: i32) -> Result<Self, MoneyError> {
         Self::check_parts(units, nanos)?;
-        Ok(Self {
-            currency,
-            units,
-            nanos,
-        })
+        Ok(Self { currency, units, nanos })
     }
 
     /// Checks the rules that hold in every currency.
@@ -113,9 +109,7 @@ impl Money {
     /// stated minor unit.
     #[must_use]
     pub fn exceeds_currency_decimals(self) -> bool {
-        self.currency
-            .exponent()
-            .is_some_and(|exponent| self.decimals_used() > u32::from(exponent))
+        self.currency.exponent().is_some_and(|exponent| self.decimals_used() > u32::from(exponent))
     }
 
     /// Says whether the amount is zero.
@@ -163,16 +157,10 @@ mod tests {
     #[test]
     fn refuses_what_breaks_the_rules() {
         for nanos in [1_000_000_000, -1_000_000_000, i32::MAX, i32::MIN] {
-            assert_eq!(
-                money("GBP", 0, nanos),
-                Err(MoneyError::NanosOutOfRange { nanos })
-            );
+            assert_eq!(money("GBP", 0, nanos), Err(MoneyError::NanosOutOfRange { nanos }));
         }
         for (units, nanos) in [(1, -1), (-1, 1), (i64::MIN, 999_999_999)] {
-            assert_eq!(
-                money("GBP", units, nanos),
-                Err(MoneyError::SignsDiffer { units, nanos })
-            );
+            assert_eq!(money("GBP", units, nanos), Err(MoneyError::SignsDiffer { units, nanos }));
         }
     }
 
@@ -186,10 +174,7 @@ mod tests {
             (0, -1, false, true),
         ] {
             let amount = money("GBP", units, nanos).unwrap();
-            assert_eq!(
-                (amount.is_zero(), amount.is_negative()),
-                (is_zero, is_negative)
-            );
+            assert_eq!((amount.is_zero(), amount.is_negative()), (is_zero, is_negative));
         }
     }
 
@@ -205,11 +190,7 @@ mod tests {
             ("XAU", 123_456_789, false),
         ] {
             let amount = money(code, 1, nanos).unwrap();
-            assert_eq!(
-                amount.exceeds_currency_decimals(),
-                expected,
-                "{code} {nanos}"
-            );
+            assert_eq!(amount.exceeds_currency_decimals(), expected, "{code} {nanos}");
         }
     }
 

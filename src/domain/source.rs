@@ -24,21 +24,10 @@ impl Source {
     /// Remarks on what is missing or unusual.
     pub fn check(&self, findings: &mut Findings) {
         if self.published.is_none() && self.retrieved_at.is_none() {
-            findings.caveat(
-                CaveatCode::UndatedSource,
-                "neither published nor retrieved_at is given",
-            );
+            findings.caveat(CaveatCode::UndatedSource, "neither published nor retrieved_at is given");
         }
-        if self
-            .quote
-            .as_deref()
-            .is_some_and(|quote| super::quote_length(quote) > QUOTE_CHARS_USUAL)
-        {
-            findings.caveat_at(
-                "quote",
-                CaveatCode::LongQuote,
-                "more than 300 characters are quoted",
-            );
+        if self.quote.as_deref().is_some_and(|quote| super::quote_length(quote) > QUOTE_CHARS_USUAL) {
+            findings.caveat_at("quote", CaveatCode::LongQuote, "more than 300 characters are quoted");
         }
     }
 }
@@ -46,8 +35,5 @@ impl Source {
 /// Gives the moment by which the earliest of the sources had made the event known.
 #[must_use]
 pub fn known_from_sources(sources: &[Source]) -> Option<Timestamp> {
-    sources
-        .iter()
-        .filter_map(|source| source.published.as_ref()?.known_from())
-        .min()
+    sources.iter().filter_map(|source| source.published.as_ref()?.known_from()).min()
 }

@@ -19,17 +19,10 @@ impl Statement {
     /// Checks that a verbatim text stands in a quote, and the claims' arithmetic.
     pub fn check(&self, event: &Event, findings: &mut Findings) {
         let quoted = || {
-            event
-                .sources
-                .iter()
-                .filter_map(|s| s.quote.as_deref())
-                .any(|quote| quote.contains(&self.text))
+            event.sources.iter().filter_map(|s| s.quote.as_deref()).any(|quote| quote.contains(&self.text))
         };
         if self.verbatim && !quoted() {
-            findings.violation_at(
-                "text",
-                "is marked verbatim but stands in no quote of a source",
-            );
+            findings.violation_at("text", "is marked verbatim but stands in no quote of a source");
         }
         for (index, comparison) in &self.comparisons {
             findings.at_index("claims", *index, |f| {

@@ -58,10 +58,7 @@ impl StatisticalRelease {
             ),
             (Some(_), true) => findings.violation_at(
                 "value",
-                format_args!(
-                    "must not be set: obs_status {} says that it is missing",
-                    observation.status
-                ),
+                format_args!("must not be set: obs_status {} says that it is missing", observation.status),
             ),
             (None | Some(_), _) => {}
         }

@@ -7,9 +7,7 @@ pub const TAG_BYTES_MAX: usize = 64;
 #[must_use]
 pub fn is_tag(text: &str) -> bool {
     text.len() <= TAG_BYTES_MAX
-        && all(text, |byte| {
-            byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'
-        })
+        && all(text, |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
 /// Says whether the text is a domain name in reverse and a version, for example
@@ -19,18 +17,14 @@ pub fn is_tag(text: &str) -> bool {
 #[must_use]
 pub fn is_custom_type(text: &str) -> bool {
     let is_label = |label: &str| {
-        all(label, |byte| {
-            byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-')
-        })
+        all(label, |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-'))
     };
     let Some((names, version)) = text.rsplit_once('.') else {
         return false;
     };
     names.contains('.')
         && names.split('.').all(is_label)
-        && version
-            .strip_prefix('v')
-            .is_some_and(|number| all(number, |byte| byte.is_ascii_digit()))
+        && version.strip_prefix('v').is_some_and(|number| all(number, |byte| byte.is_ascii_digit()))
 }
 
 /// Says whether the text refers to one version of an SDMX dataflow: `AGENCY:ID(VERSION)`, for
@@ -48,9 +42,7 @@ pub fn is_dataflow(text: &str) -> bool {
     // SDMX NestedNCNameIDType: parts separated by points, each starting with a letter.
     let is_agency_part = |part: &str| {
         part.starts_with(|first: char| first.is_ascii_alphabetic())
-            && all(part, |byte| {
-                byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
-            })
+            && all(part, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
     };
     agency.split('.').all(is_agency_part)
         // SDMX IDType.
@@ -60,21 +52,14 @@ pub fn is_dataflow(text: &str) -> bool {
 
 /// One to three numbers; after three also `-` and a suffix, as in semantic versioning.
 fn is_version(text: &str) -> bool {
-    let (numbers, suffix) = text
-        .split_once('-')
-        .map_or((text, None), |(numbers, suffix)| (numbers, Some(suffix)));
+    let (numbers, suffix) =
+        text.split_once('-').map_or((text, None), |(numbers, suffix)| (numbers, Some(suffix)));
     let parts = numbers.split('.').count();
     let suffix_fits = suffix.is_none_or(|suffix| {
         parts == 3
-            && suffix
-                .split('.')
-                .all(|part| all(part, |byte| byte.is_ascii_alphanumeric() || byte == b'-'))
+            && suffix.split('.').all(|part| all(part, |byte| byte.is_ascii_alphanumeric() || byte == b'-'))
     });
-    parts <= 3
-        && numbers
-            .split('.')
-            .all(|number| all(number, |byte| byte.is_ascii_digit()))
-        && suffix_fits
+    parts <= 3 && numbers.split('.').all(|number| all(number, |byte| byte.is_ascii_digit())) && suffix_fits
 }
 
 /// Says whether the text has at least one byte, and all bytes are `wanted`.
@@ -110,11 +95,7 @@ mod tests {
     fn tells_custom_types_from_others() {
         check(
             is_custom_type,
-            &[
-                "org.annals.facility_opening.v1",
-                "org.x.v0",
-                "uk.gov.home-office.x.v12",
-            ],
+            &["org.annals.facility_opening.v1", "org.x.v0", "uk.gov.home-office.x.v12"],
             &[
                 "",
                 "v1",

@@ -102,18 +102,14 @@ impl Terms {
     /// Tells whether a term is among them.
     #[must_use]
     pub fn contains(&self, term: &[u8]) -> bool {
-        self.0
-            .binary_search_by(|held| held.as_ref().cmp(term))
-            .is_ok()
+        self.0.binary_search_by(|held| held.as_ref().cmp(term)).is_ok()
     }
 
     /// Gives the values of one field.
     pub fn values(&self, field: TermField) -> impl Iterator<Item = &str> {
         self.iter().filter_map(move |term| {
             let (first, value) = term.split_first()?;
-            (*first == field.number())
-                .then(|| std::str::from_utf8(value).ok())
-                .flatten()
+            (*first == field.number()).then(|| std::str::from_utf8(value).ok()).flatten()
         })
     }
 }

@@ -63,16 +63,10 @@ pub enum TextError {
 pub fn check_text(text: &str, rule: TextRule) -> Result<(), TextError> {
     let found = char_count(text);
     if found < rule.min_chars {
-        return Err(TextError::TooShort {
-            min: rule.min_chars,
-            found,
-        });
+        return Err(TextError::TooShort { min: rule.min_chars, found });
     }
     if found > rule.max_chars {
-        return Err(TextError::TooLong {
-            max: rule.max_chars,
-            found,
-        });
+        return Err(TextError::TooLong { max: rule.max_chars, found });
     }
     if text.is_ascii() {
         // No noncharacters, and always in form C; a byte is a character.
@@ -89,18 +83,13 @@ pub fn check_text(text: &str, rule: TextRule) -> Result<(), TextError> {
     if is_nfc(text) {
         return Ok(());
     }
-    Err(TextError::NotNormalized {
-        index: first_difference(text),
-    })
+    Err(TextError::NotNormalized { index: first_difference(text) })
 }
 
 fn check_control(character: char, index: usize, rule: TextRule) -> Result<(), TextError> {
     let allowed = rule.multiline && matches!(character, '\n' | '\t');
     if character.is_control() && !allowed {
-        return Err(TextError::Control {
-            code: u32::from(character),
-            index,
-        });
+        return Err(TextError::Control { code: u32::from(character), index });
     }
     Ok(())
 }
@@ -112,11 +101,7 @@ pub fn quote_length(text: &str) -> u64 {
 }
 
 fn char_count(text: &str) -> usize {
-    if text.is_ascii() {
-        text.len()
-    } else {
-        text.chars().count()
-    }
+    if text.is_ascii() { text.len() } else { text.chars().count() }
 }
 
 /// Unicode, section 23.7: U+FDD0 to U+FDEF, and the last two code points of each plane.
@@ -125,10 +110,7 @@ const fn is_noncharacter(code: u32) -> bool {
 }
 
 fn first_difference(text: &str) -> usize {
-    text.chars()
-        .zip(text.nfc())
-        .take_while(|(given, normal)| given == normal)
-        .count()
+    text.chars().zip(text.nfc()).take_while(|(given, normal)| given == normal).count()
 }
 
 #[cfg(test)]
@@ -137,15 +119,8 @@ mod tests {
 
     use super::*;
 
-    const LINE: TextRule = TextRule {
-        min_chars: 1,
-        max_chars: 8,
-        multiline: false,
-    };
-    const LINES: TextRule = TextRule {
-        multiline: true,
-        ..LINE
-    };
+    const LINE: TextRule = TextRule { min_chars: 1, max_chars: 8, multiline: false };
+    const LINES: TextRule = TextRule { multiline: true, ..LINE };
 
     fn check(text: &str, rule: TextRule, expected: Result<(), TextError>) {
         assert_eq!(check_text(text, rule), expected, "{text:?}");
@@ -153,43 +128,19 @@ mod tests {
 
     #[test]
     fn accepts_plain_text() {
-        for text in [
-            "a",
-            "Tirana",
-            "12345678",
-            "Shqipëri",
-            "ÅÅÅÅÅÅÅÅ",
-            "日本語",
-            "👩‍🚀",
-            "£4bn",
-            "\u{FFFD}",
-        ] {
+        for text in ["a", "Tirana", "12345678", "Shqipëri", "ÅÅÅÅÅÅÅÅ", "日本語", "👩‍🚀", "£4bn", "\u{FFFD}"]
+        {
             check(text, LINE, Ok(()));
         }
         check("a\n\tb", LINES, Ok(()));
-        check(
-            "",
-            TextRule {
-                min_chars: 0,
-                ..LINE
-            },
-            Ok(()),
-        );
+        check("", TextRule { min_chars: 0, ..LINE }, Ok(()));
     }
 
     #[test]
     fn counts_characters_not_bytes() {
         check("", LINE, Err(TextError::TooShort { min: 1, found: 0 }));
-        check(
-            "123456789",
-            LINE,
-            Err(TextError::TooLong { max: 8, found: 9 }),
-        );
-        check(
-            "ëëëëëëëëë",
-            LINE,
-            Err(TextError::TooLong { max: 8, found: 9 }),
-        );
+        check("123456789", LINE, Err(TextError::TooLong { max: 8, found: 9 }));
+        check("ëëëëëëëëë", LINE, Err(TextError::TooLong { max: 8, found: 9 }));
     }
 
     #[test]
@@ -219,23 +170,14 @@ mod tests {
             ('\u{10FFFF}', 0x10_FFFF),
         ] {
             let text = format!("ë{character}");
-            check(
-                &text,
-                LINES,
-                Err(TextError::Noncharacter { code, index: 1 }),
-            );
+            check(&text, LINES, Err(TextError::Noncharacter { code, index: 1 }));
         }
         check("\u{FDCF}\u{FDF0}", LINE, Ok(()));
     }
 
     #[test]
     fn refuses_other_normalization_forms() {
-        for (text, index) in [
-            ("e\u{308}", 0),
-            ("Tirane\u{308}", 5),
-            ("\u{212B}", 0),
-            ("ë\u{0344}", 1),
-        ] {
+        for (text, index) in [("e\u{308}", 0), ("Tirane\u{308}", 5), ("\u{212B}", 0), ("ë\u{0344}", 1)] {
             check(text, LINE, Err(TextError::NotNormalized { index }));
         }
         // A combining mark that has no composed form is in form C.
@@ -245,24 +187,14 @@ mod tests {
     #[test]
     fn messages_name_the_character_and_its_place() {
         let message = |text| check_text(text, LINE).unwrap_err().to_string();
-        assert_eq!(
-            message("a\u{1}"),
-            "has control character U+0001 at character 1"
-        );
-        assert_eq!(
-            message("\u{1FFFF}"),
-            "has noncharacter U+1FFFF at character 0"
-        );
-        assert_eq!(
-            message("ae\u{308}"),
-            "is not in Unicode normalization form C at character 1"
-        );
+        assert_eq!(message("a\u{1}"), "has control character U+0001 at character 1");
+        assert_eq!(message("\u{1FFFF}"), "has noncharacter U+1FFFF at character 0");
+        assert_eq!(message("ae\u{308}"), "is not in Unicode normalization form C at character 1");
     }
 
     #[test]
     fn quote_length_counts_code_points() {
-        for (text, expected) in [("", 0), ("abc", 3), ("ëë", 2), ("👩‍🚀", 3), ("e\u{308}", 2)]
-        {
+        for (text, expected) in [("", 0), ("abc", 3), ("ëë", 2), ("👩‍🚀", 3), ("e\u{308}", 2)] {
             assert_eq!(quote_length(text), expected, "{text:?}");
         }
     }

@@ -10,10 +10,7 @@ pub fn is_absolute_reference(text: &str) -> bool {
         return false;
     };
     // A URL parser repairs these silently, so that the stored text is not what was checked.
-    if text
-        .chars()
-        .any(|found| found.is_whitespace() || found.is_control() || found == '\\')
-    {
+    if text.chars().any(|found| found.is_whitespace() || found.is_control() || found == '\\') {
         return false;
     }
     match scheme.to_ascii_lowercase().as_str() {
@@ -76,9 +73,7 @@ static IRREGULAR: [&str; 17] = [
 
 fn is_web_address(text: &str, rest: &str) -> bool {
     // A URL parser takes http:host and http:///host for http://host.
-    let host_follows = rest
-        .strip_prefix("//")
-        .is_some_and(|host| !host.starts_with('/'));
+    let host_follows = rest.strip_prefix("//").is_some_and(|host| !host.starts_with('/'));
     host_follows && Url::parse(text).is_ok_and(|url| url.has_host())
 }
 
@@ -88,15 +83,11 @@ fn is_urn(rest: &str) -> bool {
         return false;
     };
     let namespace_fits = (2..=32).contains(&namespace.len())
-        && namespace
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        && namespace.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
         && !namespace.starts_with('-')
         && !namespace.ends_with('-');
     let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
-    let (specific, components) = rest
-        .split_once('?')
-        .map_or((rest, None), |(head, tail)| (head, Some(tail)));
+    let (specific, components) = rest.split_once('?').map_or((rest, None), |(head, tail)| (head, Some(tail)));
     let components_fit = components.is_none_or(|tail| {
         tail.strip_prefix(['+', '='])
             .is_some_and(|value| !value.starts_with(['/', '?']) && is_path(value, "/?"))
@@ -115,13 +106,7 @@ fn is_path(text: &str, also: &str) -> bool {
         let fits = found.is_ascii_alphanumeric()
             || "-._~!$&'()*+,;=:@".contains(found)
             || also.contains(found)
-            || (found == '%'
-                && rest
-                    .by_ref()
-                    .take(2)
-                    .filter(char::is_ascii_hexdigit)
-                    .count()
-                    == 2);
+            || (found == '%' && rest.by_ref().take(2).filter(char::is_ascii_hexdigit).count() == 2);
         if !fits {
             return false;
         }
@@ -131,10 +116,7 @@ fn is_path(text: &str, also: &str) -> bool {
 
 /// `10.`, the registrant's number with optional parts, `/`, any suffix.
 fn is_doi(rest: &str) -> bool {
-    let Some((registrant, suffix)) = rest
-        .strip_prefix("10.")
-        .and_then(|rest| rest.split_once('/'))
-    else {
+    let Some((registrant, suffix)) = rest.strip_prefix("10.").and_then(|rest| rest.split_once('/')) else {
         return false;
     };
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
@@ -145,18 +127,16 @@ fn is_doi(rest: &str) -> bool {
 fn after_language<'a, 'b>(subtags: &'a [&'b str]) -> Option<&'a [&'b str]> {
     let (language, rest) = subtags.split_first()?;
     match language.len() {
-        2 | 3 if is_alphabetic(language) => Some(skip_while(rest, 3, |subtag| {
-            subtag.len() == 3 && is_alphabetic(subtag)
-        })),
+        2 | 3 if is_alphabetic(language) => {
+            Some(skip_while(rest, 3, |subtag| subtag.len() == 3 && is_alphabetic(subtag)))
+        }
         4..=8 if is_alphabetic(language) => Some(rest),
         _ => None,
     }
 }
 
 fn after_script_and_region<'a, 'b>(subtags: &'a [&'b str]) -> &'a [&'b str] {
-    let rest = skip_while(subtags, 1, |subtag| {
-        subtag.len() == 4 && is_alphabetic(subtag)
-    });
+    let rest = skip_while(subtags, 1, |subtag| subtag.len() == 4 && is_alphabetic(subtag));
     skip_while(rest, 1, |subtag| {
         (subtag.len() == 2 && is_alphabetic(subtag))
             || (subtag.len() == 3 && subtag.bytes().all(|byte| byte.is_ascii_digit()))
@@ -165,10 +145,7 @@ fn after_script_and_region<'a, 'b>(subtags: &'a [&'b str]) -> &'a [&'b str] {
 
 /// Says whether the subtags are `x` and at least one more.
 fn is_private_use(subtags: &[&str]) -> bool {
-    subtags.len() >= 2
-        && subtags
-            .first()
-            .is_some_and(|subtag| subtag.eq_ignore_ascii_case("x"))
+    subtags.len() >= 2 && subtags.first().is_some_and(|subtag| subtag.eq_ignore_ascii_case("x"))
 }
 
 /// Gives the subtags after one extension: a single character that is not x, and at least one
@@ -183,8 +160,7 @@ fn after_extension<'a, 'b>(subtags: &'a [&'b str]) -> Option<&'a [&'b str]> {
 }
 
 fn is_variant(subtag: &str) -> bool {
-    subtag.len() >= 5
-        || (subtag.len() == 4 && subtag.starts_with(|first: char| first.is_ascii_digit()))
+    subtag.len() >= 5 || (subtag.len() == 4 && subtag.starts_with(|first: char| first.is_ascii_digit()))
 }
 
 fn is_alphabetic(subtag: &str) -> bool {
@@ -192,16 +168,8 @@ fn is_alphabetic(subtag: &str) -> bool {
 }
 
 /// Drops from the front as many subtags as `wanted` accepts in a row, at most `most`.
-fn skip_while<'a, 'b>(
-    subtags: &'a [&'b str],
-    most: usize,
-    wanted: impl Fn(&str) -> bool,
-) -> &'a [&'b str] {
-    let count = subtags
-        .iter()
-        .take(most)
-        .take_while(|subtag| wanted(subtag))
-        .count();
+fn skip_while<'a, 'b>(subtags: &'a [&'b str], most: usize, wanted: impl Fn(&str) -> bool) -> &'a [&'b str] {
+    let count = subtags.iter().take(most).take_while(|subtag| wanted(subtag)).count();
     subtags.get(count..).unwrap_or_default()
 }
 

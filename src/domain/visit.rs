@@ -21,16 +21,13 @@ impl Visit {
         if !has(Role::Visitor) {
             findings.violation("needs a participant with the role VISITOR");
         }
-        let destination =
-            event.places.iter().any(|place| place.is_destination) || !self.stops.is_empty();
+        let destination = event.places.iter().any(|place| place.is_destination) || !self.stops.is_empty();
         if !has(Role::Host) && !destination {
             findings.violation("needs a participant with the role HOST, or a destination");
         }
         let span = &event.valid_time;
         if self.status == Some(VisitStatus::Completed)
-            && span
-                .earliest_start
-                .is_some_and(|day| day > today.plus_days(1))
+            && span.earliest_start.is_some_and(|day| day > today.plus_days(1))
         {
             findings.violation_at("status", "must not be COMPLETED before the visit begins");
         }
@@ -43,11 +40,7 @@ impl Visit {
             let Some(stop) = stop else { continue };
             if !stop.may_overlap(span.earliest_start, span.latest_end) {
                 findings.at_index("stops", index, |f| {
-                    f.caveat_at(
-                        "when",
-                        CaveatCode::StopOutsideVisit,
-                        "lies outside the visit",
-                    );
+                    f.caveat_at("when", CaveatCode::StopOutsideVisit, "lies outside the visit");
                 });
             }
         }

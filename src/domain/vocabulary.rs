@@ -186,10 +186,7 @@ mod tests {
 
     #[test]
     fn knowledge_links_are_the_first_four() {
-        let known: Vec<_> = LinkType::ALL
-            .iter()
-            .filter(|link| link.is_knowledge())
-            .collect();
+        let known: Vec<_> = LinkType::ALL.iter().filter(|link| link.is_knowledge()).collect();
         assert_eq!(known.len(), 4);
     }
 }

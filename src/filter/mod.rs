@@ -84,15 +84,11 @@ impl Filter {
     /// Tells whether an event matches.
     #[must_use]
     pub fn matches(&self, event: &EventFacts) -> bool {
-        self.clauses
-            .iter()
-            .all(|clause| clause.iter().any(|needle| needle.is_in(event)))
-            && self.amount.as_ref().is_none_or(|range| {
-                event
-                    .amount
-                    .as_ref()
-                    .is_some_and(|money| range.contains_money(money))
-            })
+        self.clauses.iter().all(|clause| clause.iter().any(|needle| needle.is_in(event)))
+            && self
+                .amount
+                .as_ref()
+                .is_none_or(|range| event.amount.as_ref().is_some_and(|money| range.contains_money(money)))
             && !self.not.as_ref().is_some_and(|not| not.matches(event))
     }
 }

@@ -23,11 +23,8 @@ impl Filter {
         let mut everything = RoaringBitmap::new();
         everything.insert_range(0..slots);
         // The rarest clause first: what it leaves bounds all that follows.
-        let mut clauses: Vec<(u64, &Vec<Needle>)> = self
-            .clauses
-            .iter()
-            .map(|clause| (estimate(clause, part), clause))
-            .collect();
+        let mut clauses: Vec<(u64, &Vec<Needle>)> =
+            self.clauses.iter().map(|clause| (estimate(clause, part), clause)).collect();
         clauses.sort_by_key(|(estimate, _)| *estimate);
         let mut found = everything;
         for (_, clause) in clauses {
@@ -44,24 +41,14 @@ impl Filter {
 
     /// Gives the first position after one, and not above another, whose event matches.
     #[must_use]
-    pub fn first_match(
-        &self,
-        view: &View<'_>,
-        after: Position,
-        up_to: Position,
-    ) -> Option<Position> {
+    pub fn first_match(&self, view: &View<'_>, after: Position, up_to: Position) -> Option<Position> {
         view.parts().find_map(|part| {
-            if part.base().0.saturating_add(u64::from(part.len())) <= after.0
-                || part.base() >= up_to
-            {
+            if part.base().0.saturating_add(u64::from(part.len())) <= after.0 || part.base() >= up_to {
                 return None;
             }
             let mut found = self.slots(part, part.slots_up_to(up_to));
             found.remove_range(0..part.slots_up_to(after));
-            found
-                .min()
-                .and_then(|slot| u16::try_from(slot).ok())
-                .map(|slot| part.position_at(slot))
+            found.min().and_then(|slot| u16::try_from(slot).ok()).map(|slot| part.position_at(slot))
         })
     }
 
@@ -82,15 +69,9 @@ impl Filter {
         let mut found = self.slots(part, part.slots_up_to(up_to));
         found.remove_range(0..part.slots_up_to(after));
         let more = found.len() > u64::try_from(count).unwrap_or(u64::MAX);
-        let positions: Vec<Position> = slots_of(&found)
-            .take(count)
-            .map(|slot| part.position_at(slot))
-            .collect();
-        let searched = if more {
-            positions.last().copied().unwrap_or(end)
-        } else {
-            end
-        };
+        let positions: Vec<Position> =
+            slots_of(&found).take(count).map(|slot| part.position_at(slot)).collect();
+        let searched = if more { positions.last().copied().unwrap_or(end) } else { end };
         (positions, searched)
     }
 
@@ -109,20 +90,10 @@ impl Filter {
         };
         let found = self.slots(part, part.slots_up_to(last));
         let more = found.len() > u64::try_from(count).unwrap_or(u64::MAX);
-        let falling = found
-            .iter()
-            .rev()
-            .filter_map(|slot| u16::try_from(slot).ok());
-        let positions: Vec<Position> = falling
-            .take(count)
-            .map(|slot| part.position_at(slot))
-            .collect();
+        let falling = found.iter().rev().filter_map(|slot| u16::try_from(slot).ok());
+        let positions: Vec<Position> = falling.take(count).map(|slot| part.position_at(slot)).collect();
         let start = part.base().next();
-        let searched = if more {
-            positions.last().copied().unwrap_or(start)
-        } else {
-            start
-        };
+        let searched = if more { positions.last().copied().unwrap_or(start) } else { start };
         (positions, searched)
     }
 }

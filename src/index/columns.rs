@@ -37,8 +37,7 @@ impl Columns {
         self.known_at.push(facts.known_time().0);
         self.recorded_at.push(facts.recorded_at.0);
         self.kind.push(facts.event.kind.number());
-        self.flags
-            .push(if facts.event.qualified { QUALIFIED } else { 0 });
+        self.flags.push(if facts.event.qualified { QUALIFIED } else { 0 });
     }
 
     /// Gives the bounds of valid time at a slot.
@@ -62,17 +61,12 @@ impl Columns {
     /// Gives the recorded time at a slot.
     #[must_use]
     pub fn recorded_at(&self, slot: u16) -> Option<Timestamp> {
-        self.recorded_at
-            .get(usize::from(slot))
-            .copied()
-            .map(Timestamp)
+        self.recorded_at.get(usize::from(slot)).copied().map(Timestamp)
     }
 
     /// Tells whether the date at a slot is approximate or uncertain.
     #[must_use]
     pub fn is_qualified(&self, slot: u16) -> bool {
-        self.flags
-            .get(usize::from(slot))
-            .is_some_and(|flags| flags & QUALIFIED != 0)
+        self.flags.get(usize::from(slot)).is_some_and(|flags| flags & QUALIFIED != 0)
     }
 }

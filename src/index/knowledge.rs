@@ -38,10 +38,7 @@ impl Knowledge {
         self.by_carrier.entry(edge.carrier).or_default().push(edge);
         for position in [edge.target, edge.carrier] {
             if let Some((segment, slot)) = place_of(position) {
-                self.touched
-                    .entry(segment)
-                    .or_default()
-                    .insert(u32::from(slot));
+                self.touched.entry(segment).or_default().insert(u32::from(slot));
             }
         }
     }
@@ -75,14 +72,8 @@ impl Knowledge {
         let mut found = BTreeSet::from([start]);
         let mut pending = vec![start];
         while let Some(position) = pending.pop() {
-            let later = self
-                .closers(position)
-                .iter()
-                .map(|edge| (edge.carrier, edge.carrier_known_at));
-            let earlier = self
-                .carried_by(position)
-                .iter()
-                .map(|edge| (edge.target, edge.target_known_at));
+            let later = self.closers(position).iter().map(|edge| (edge.carrier, edge.carrier_known_at));
+            let earlier = self.carried_by(position).iter().map(|edge| (edge.target, edge.target_known_at));
             for (next, known_at) in later.chain(earlier) {
                 if in_scope(next, known_at) && found.insert(next) {
                     pending.push(next);

@@ -39,12 +39,8 @@ pub fn encode(segment: &Segment, chain: &[u8; 32]) -> Vec<u8> {
     out.0.extend_from_slice(&segment.base.0.to_le_bytes());
     out.0.extend_from_slice(chain);
     out.count(columns.kind.len());
-    for column in [
-        &columns.earliest_start,
-        &columns.latest_start,
-        &columns.earliest_end,
-        &columns.latest_end,
-    ] {
+    for column in [&columns.earliest_start, &columns.latest_start, &columns.earliest_end, &columns.latest_end]
+    {
         out.all(column, |value| value.to_le_bytes());
     }
     for column in [&columns.known_at, &columns.recorded_at] {
@@ -94,10 +90,7 @@ fn encode_dictionary(dictionary: &Dictionary, out: &mut Writer) {
         out.0.extend_from_slice(&number.to_le_bytes());
         let mut bits = [0_u8; DENSE_BYTES];
         for slot in posting {
-            if let Some(byte) = usize::try_from(slot / 8)
-                .ok()
-                .and_then(|at| bits.get_mut(at))
-            {
+            if let Some(byte) = usize::try_from(slot / 8).ok().and_then(|at| bits.get_mut(at)) {
                 *byte |= 1 << (slot % 8);
             }
         }
@@ -140,12 +133,8 @@ pub fn decode(bytes: &[u8]) -> Result<(Segment, [u8; 32]), LayoutError> {
         base,
         columns,
         dictionary,
-        ids: from.counted(|from| {
-            Ok((
-                EventId::from_bytes(from.array()?),
-                u16::from_le_bytes(from.array()?),
-            ))
-        })?,
+        ids: from
+            .counted(|from| Ok((EventId::from_bytes(from.array()?), u16::from_le_bytes(from.array()?))))?,
         order: from.counted(|from| from.array().map(u16::from_le_bytes))?,
         links: from.counted(decode_link)?,
         amounts: from.counted(decode_amount)?,
@@ -160,13 +149,7 @@ fn decode_link(from: &mut Reader<'_>) -> Result<(u16, KnowledgeLink), LayoutErro
     let slot = u16::from_le_bytes(from.array()?);
     let [number] = from.array()?;
     let link_type = LinkType::from_number(i32::from(number)).ok_or(LayoutError)?;
-    Ok((
-        slot,
-        KnowledgeLink {
-            link_type,
-            target: Position(u64::from_le_bytes(from.array()?)),
-        },
-    ))
+    Ok((slot, KnowledgeLink { link_type, target: Position(u64::from_le_bytes(from.array()?)) }))
 }
 
 fn decode_amount(from: &mut Reader<'_>) -> Result<AmountRow, LayoutError> {
@@ -186,21 +169,12 @@ fn decode_dictionary(from: &mut Reader<'_>) -> Result<Dictionary, LayoutError> {
     let slot_ends = from.counted(|from| from.array().map(u32::from_le_bytes))?;
     let dense = from.counted(|from| {
         let number = u32::from_le_bytes(from.array()?);
-        Ok((
-            number,
-            RoaringBitmap::from_lsb0_bytes(0, from.slice(DENSE_BYTES)?),
-        ))
+        Ok((number, RoaringBitmap::from_lsb0_bytes(0, from.slice(DENSE_BYTES)?)))
     })?;
     if ends.len() != slot_ends.len() {
         return Err(LayoutError);
     }
-    Ok(Dictionary {
-        bytes,
-        ends,
-        slots,
-        slot_ends,
-        dense: dense.into_iter().collect(),
-    })
+    Ok(Dictionary { bytes, ends, slots, slot_ends, dense: dense.into_iter().collect() })
 }
 
 struct Writer(Vec<u8>);
@@ -242,10 +216,7 @@ impl<'a> Reader<'a> {
         value: impl Fn([u8; N]) -> T,
     ) -> Result<Vec<T>, LayoutError> {
         let bytes = self.slice(len.checked_mul(N).ok_or(LayoutError)?)?;
-        bytes
-            .chunks_exact(N)
-            .map(|chunk| chunk.try_into().map(&value).map_err(|_| LayoutError))
-            .collect()
+        bytes.chunks_exact(N).map(|chunk| chunk.try_into().map(&value).map_err(|_| LayoutError)).collect()
     }
 
     /// Reads a count, then as many values. Memory grows with what is read, not with what is claimed.

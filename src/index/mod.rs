@@ -38,8 +38,5 @@ pub const SEGMENT_LEN: u64 = 65_536;
 #[must_use]
 pub fn place_of(position: crate::domain::Position) -> Option<(u64, u16)> {
     let offset = position.0.checked_sub(1)?;
-    Some((
-        offset / SEGMENT_LEN,
-        u16::try_from(offset % SEGMENT_LEN).ok()?,
-    ))
+    Some((offset / SEGMENT_LEN, u16::try_from(offset % SEGMENT_LEN).ok()?))
 }

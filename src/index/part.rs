@@ -37,11 +37,7 @@ pub trait Part {
 
     /// Gives slots by (earliest start, slot): ascending from the first not below `from`, or descending from
     /// the last not above it. `None` begins at the end.
-    fn valid_order(
-        &self,
-        from: Option<(i32, u16)>,
-        ascending: bool,
-    ) -> Box<dyn Iterator<Item = u16> + '_>;
+    fn valid_order(&self, from: Option<(i32, u16)>, ascending: bool) -> Box<dyn Iterator<Item = u16> + '_>;
 
     /// Gives the least earliest start; `None` for an empty part.
     fn valid_ends(&self) -> Option<(i32, i32)>;

@@ -61,9 +61,7 @@ impl Dictionary {
             if posting.len() >= DENSE_LEN {
                 dictionary.dense.insert(number, posting.clone());
             } else {
-                dictionary
-                    .slots
-                    .extend(posting.iter().filter_map(|slot| u16::try_from(slot).ok()));
+                dictionary.slots.extend(posting.iter().filter_map(|slot| u16::try_from(slot).ok()));
             }
             dictionary.slot_ends.push(length(dictionary.slots.len()));
         }
@@ -71,9 +69,7 @@ impl Dictionary {
     }
 
     fn term(&self, number: usize) -> &[u8] {
-        range(&self.ends, number)
-            .and_then(|range| self.bytes.get(range))
-            .unwrap_or_default()
+        range(&self.ends, number).and_then(|range| self.bytes.get(range)).unwrap_or_default()
     }
 
     fn lower_bound(&self, term: &[u8]) -> usize {
@@ -95,24 +91,14 @@ impl Dictionary {
     }
 
     fn sparse(&self, number: usize) -> &[u16] {
-        range(&self.slot_ends, number)
-            .and_then(|range| self.slots.get(range))
-            .unwrap_or_default()
+        range(&self.slot_ends, number).and_then(|range| self.slots.get(range)).unwrap_or_default()
     }
 
     fn posting(&self, number: usize) -> Cow<'_, RoaringBitmap> {
-        if let Some(dense) = u32::try_from(number)
-            .ok()
-            .and_then(|number| self.dense.get(&number))
-        {
+        if let Some(dense) = u32::try_from(number).ok().and_then(|number| self.dense.get(&number)) {
             return Cow::Borrowed(dense);
         }
-        Cow::Owned(
-            self.sparse(number)
-                .iter()
-                .map(|slot| u32::from(*slot))
-                .collect(),
-        )
+        Cow::Owned(self.sparse(number).iter().map(|slot| u32::from(*slot)).collect())
     }
 }
 
@@ -151,14 +137,7 @@ impl Segment {
     }
 
     fn order_key(&self, slot: u16) -> (i32, u16) {
-        (
-            self.columns
-                .earliest_start
-                .get(usize::from(slot))
-                .copied()
-                .unwrap_or_default(),
-            slot,
-        )
+        (self.columns.earliest_start.get(usize::from(slot)).copied().unwrap_or_default(), slot)
     }
 }
 
@@ -176,19 +155,14 @@ impl Part for Segment {
     }
 
     fn posting(&self, term: &[u8]) -> Option<Cow<'_, RoaringBitmap>> {
-        self.dictionary
-            .find(term)
-            .map(|number| self.dictionary.posting(number))
+        self.dictionary.find(term).map(|number| self.dictionary.posting(number))
     }
 
     fn posting_len(&self, term: &[u8]) -> u64 {
         let Some(number) = self.dictionary.find(term) else {
             return 0;
         };
-        match u32::try_from(number)
-            .ok()
-            .and_then(|number| self.dictionary.dense.get(&number))
-        {
+        match u32::try_from(number).ok().and_then(|number| self.dictionary.dense.get(&number)) {
             Some(dense) => dense.len(),
             None => u64::from(length(self.dictionary.sparse(number).len())),
         }
@@ -196,13 +170,8 @@ impl Part for Segment {
 
     fn for_each_term(&self, prefix: &[u8], visit: &mut dyn FnMut(&[u8], Cow<'_, RoaringBitmap>)) {
         let mut number = self.dictionary.lower_bound(prefix);
-        while number < self.dictionary.ends.len()
-            && self.dictionary.term(number).starts_with(prefix)
-        {
-            visit(
-                self.dictionary.term(number),
-                self.dictionary.posting(number),
-            );
+        while number < self.dictionary.ends.len() && self.dictionary.term(number).starts_with(prefix) {
+            visit(self.dictionary.term(number), self.dictionary.posting(number));
             number += 1;
         }
     }
@@ -212,37 +181,18 @@ impl Part for Segment {
         self.ids.get(at).map(|(_, slot)| *slot)
     }
 
-    fn valid_order(
-        &self,
-        from: Option<(i32, u16)>,
-        ascending: bool,
-    ) -> Box<dyn Iterator<Item = u16> + '_> {
-        let below = |bound: (i32, u16)| {
-            self.order
-                .partition_point(|slot| self.order_key(*slot) < bound)
-        };
-        let up_to = |bound: (i32, u16)| {
-            self.order
-                .partition_point(|slot| self.order_key(*slot) <= bound)
-        };
+    fn valid_order(&self, from: Option<(i32, u16)>, ascending: bool) -> Box<dyn Iterator<Item = u16> + '_> {
+        let below = |bound: (i32, u16)| self.order.partition_point(|slot| self.order_key(*slot) < bound);
+        let up_to = |bound: (i32, u16)| self.order.partition_point(|slot| self.order_key(*slot) <= bound);
         if ascending {
             Box::new(self.order.iter().skip(from.map_or(0, below)).copied())
         } else {
-            Box::new(
-                self.order
-                    .iter()
-                    .take(from.map_or(usize::MAX, up_to))
-                    .rev()
-                    .copied(),
-            )
+            Box::new(self.order.iter().take(from.map_or(usize::MAX, up_to)).rev().copied())
         }
     }
 
     fn valid_ends(&self) -> Option<(i32, i32)> {
-        Some((
-            self.order_key(*self.order.first()?).0,
-            self.order_key(*self.order.last()?).0,
-        ))
+        Some((self.order_key(*self.order.first()?).0, self.order_key(*self.order.last()?).0))
     }
 
     fn amounts(&self) -> &[AmountRow] {

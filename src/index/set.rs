@@ -29,14 +29,8 @@ struct State {
 
 impl State {
     fn parts(&self) -> impl DoubleEndedIterator<Item = &dyn Part> {
-        let sealed = self
-            .sealed
-            .iter()
-            .map(|segment| -> &dyn Part { segment.as_ref() });
-        let frozen = self
-            .frozen
-            .iter()
-            .map(|tail| -> &dyn Part { tail.as_ref() });
+        let sealed = self.sealed.iter().map(|segment| -> &dyn Part { segment.as_ref() });
+        let frozen = self.frozen.iter().map(|tail| -> &dyn Part { tail.as_ref() });
         let tail: &dyn Part = &self.tail;
         sealed.chain(frozen).chain(std::iter::once(tail))
     }
@@ -51,13 +45,7 @@ impl State {
         // A target always stands before its carrier, so its column is there.
         let target_known_at = self.known_at(link.target).unwrap_or(Timestamp::MAX);
         let KnowledgeLink { link_type, target } = link;
-        self.knowledge.add(Edge {
-            carrier,
-            carrier_known_at,
-            link_type,
-            target,
-            target_known_at,
-        });
+        self.knowledge.add(Edge { carrier, carrier_known_at, link_type, target, target_known_at });
     }
 }
 
@@ -65,23 +53,15 @@ impl Index {
     /// Joins sealed segments, in order from the first position.
     #[must_use]
     pub fn of(sealed: Vec<Arc<Segment>>) -> Self {
-        let base = sealed
-            .last()
-            .map_or(Position::ZERO, |segment| segment.last());
-        let mut state = State {
-            sealed: sealed.clone(),
-            tail: Tail::after(base),
-            ..State::default()
-        };
+        let base = sealed.last().map_or(Position::ZERO, |segment| segment.last());
+        let mut state = State { sealed: sealed.clone(), tail: Tail::after(base), ..State::default() };
         for segment in sealed {
             for (slot, link) in segment.links() {
                 let known_at = segment.columns().known_at(*slot).unwrap_or(Timestamp::MAX);
                 state.join(segment.position_at(*slot), known_at, *link);
             }
         }
-        Self {
-            state: RwLock::new(state),
-        }
+        Self { state: RwLock::new(state) }
     }
 
     /// Adds the events that follow; gives the tails that became full and wait to be sealed.
@@ -109,10 +89,7 @@ impl Index {
     /// Puts a sealed segment in the place of the frozen tail that it was made of.
     pub fn seal(&self, segment: Arc<Segment>) {
         let mut state = self.state.write();
-        let next = state
-            .sealed
-            .last()
-            .map_or(Position::ZERO, |last| last.last());
+        let next = state.sealed.last().map_or(Position::ZERO, |last| last.last());
         if segment.base() == next && state.frozen.first().is_some_and(|tail| tail.base() == next) {
             state.frozen.remove(0);
             state.sealed.push(segment);
@@ -122,9 +99,7 @@ impl Index {
     /// Gives the state for one look. Folding waits while a view is held: hold it briefly.
     #[must_use]
     pub fn view(&self) -> View<'_> {
-        View {
-            state: self.state.read(),
-        }
+        View { state: self.state.read() }
     }
 }
 
@@ -169,9 +144,7 @@ impl View<'_> {
     /// Finds an event by id; the latest parts first, because retries are of late events.
     #[must_use]
     pub fn position_of(&self, id: &EventId) -> Option<Position> {
-        self.parts()
-            .rev()
-            .find_map(|part| Some(part.position_at(part.slot_of(id)?)))
+        self.parts().rev().find_map(|part| Some(part.position_at(part.slot_of(id)?)))
     }
 
     /// Gives when the public could know an event.
@@ -190,7 +163,6 @@ impl View<'_> {
     /// Tells whether an event is in scope.
     #[must_use]
     pub fn in_scope(&self, position: Position, scope: Scope) -> bool {
-        self.known_at(position)
-            .is_some_and(|known_at| scope.contains(position, known_at))
+        self.known_at(position).is_some_and(|known_at| scope.contains(position, known_at))
     }
 }

@@ -47,31 +47,21 @@ impl SegmentStore {
             .flush_every_ms(None);
         // sled 0.34 panics on some damaged files; a damaged index is no reason not to serve.
         let opened = catch_unwind(AssertUnwindSafe(|| config.open()));
-        Ok(Self {
-            db: opened.map_err(|_| SegmentStoreError::Damaged)??,
-        })
+        Ok(Self { db: opened.map_err(|_| SegmentStoreError::Damaged)?? })
     }
 
     /// Writes a segment and flushes. Losing it in a power cut costs a rebuild, so nothing is synced.
     ///
     /// # Errors
     /// [`SegmentStoreError`] when sled refuses; an earlier copy may then be gone.
-    pub fn put(
-        &self,
-        number: u64,
-        segment: &Segment,
-        chain: &[u8; 32],
-    ) -> Result<(), SegmentStoreError> {
+    pub fn put(&self, number: u64, segment: &Segment, chain: &[u8; 32]) -> Result<(), SegmentStoreError> {
         let bytes = layout::encode(segment, chain);
         let mut batch = sled::Batch::default();
         for key in self.db.scan_prefix(number.to_be_bytes()).keys() {
             batch.remove(key?);
         }
         for (chunk, part) in (0_u32..).zip(bytes.chunks(CHUNK_BYTES)) {
-            batch.insert(
-                key_of(number, chunk).as_slice(),
-                lz4_flex::compress_prepend_size(part),
-            );
+            batch.insert(key_of(number, chunk).as_slice(), lz4_flex::compress_prepend_size(part));
         }
         self.db.apply_batch(batch)?;
         self.db.flush()?;
@@ -86,8 +76,7 @@ impl SegmentStore {
         let mut bytes = Vec::new();
         for value in self.db.scan_prefix(number.to_be_bytes()).values() {
             let value = value?;
-            let claimed =
-                lz4_flex::block::uncompressed_size(&value).map_or(usize::MAX, |(size, _)| size);
+            let claimed = lz4_flex::block::uncompressed_size(&value).map_or(usize::MAX, |(size, _)| size);
             if claimed > CHUNK_BYTES_MAX {
                 return Ok(None);
             }
@@ -121,9 +110,7 @@ impl SegmentStore {
         let mut numbers = Vec::new();
         for key in self.db.iter().keys() {
             let key = key?;
-            let number = key
-                .first_chunk::<8>()
-                .map(|bytes| u64::from_be_bytes(*bytes));
+            let number = key.first_chunk::<8>().map(|bytes| u64::from_be_bytes(*bytes));
             if let Some(number) = number
                 && numbers.last() != Some(&number)
             {

@@ -26,10 +26,7 @@ impl Tail {
     /// Begins after a position.
     #[must_use]
     pub fn after(base: Position) -> Self {
-        Self {
-            base,
-            ..Self::default()
-        }
+        Self { base, ..Self::default() }
     }
 
     /// Tells whether it holds a whole segment.
@@ -63,8 +60,7 @@ impl Tail {
         }
         self.ids.insert(facts.event.event_id, slot);
         self.order.insert((facts.event.bounds.earliest_start, slot));
-        self.links
-            .extend(facts.links.iter().map(|link| (slot, *link)));
+        self.links.extend(facts.links.iter().map(|link| (slot, *link)));
         if let Some(money) = &facts.event.amount {
             self.amounts.push(AmountRow {
                 slot,
@@ -79,9 +75,7 @@ impl Tail {
 
     /// Gives every term with its slots, in no order.
     pub(super) fn postings(&self) -> impl Iterator<Item = (&[u8], &RoaringBitmap)> {
-        self.postings
-            .iter()
-            .map(|(term, posting)| (term.as_ref(), posting))
+        self.postings.iter().map(|(term, posting)| (term.as_ref(), posting))
     }
 
     /// Gives every event id with its slot, in no order.
@@ -129,25 +123,12 @@ impl Part for Tail {
         self.ids.get(id).copied()
     }
 
-    fn valid_order(
-        &self,
-        from: Option<(i32, u16)>,
-        ascending: bool,
-    ) -> Box<dyn Iterator<Item = u16> + '_> {
+    fn valid_order(&self, from: Option<(i32, u16)>, ascending: bool) -> Box<dyn Iterator<Item = u16> + '_> {
         let bound = from.map_or(Bound::Unbounded, Bound::Included);
         if ascending {
-            Box::new(
-                self.order
-                    .range((bound, Bound::Unbounded))
-                    .map(|(_, slot)| *slot),
-            )
+            Box::new(self.order.range((bound, Bound::Unbounded)).map(|(_, slot)| *slot))
         } else {
-            Box::new(
-                self.order
-                    .range((Bound::Unbounded, bound))
-                    .rev()
-                    .map(|(_, slot)| *slot),
-            )
+            Box::new(self.order.range((Bound::Unbounded, bound)).rev().map(|(_, slot)| *slot))
         }
     }
 

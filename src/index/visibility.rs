@@ -16,10 +16,7 @@ impl Scope {
     /// Everything up to a position.
     #[must_use]
     pub const fn up_to(as_of: Position) -> Self {
-        Self {
-            as_of,
-            known_at: Timestamp::MAX,
-        }
+        Self { as_of, known_at: Timestamp::MAX }
     }
 
     /// Tells whether an event is in scope.
@@ -48,19 +45,12 @@ impl Knowledge {
     /// Of several effective edges the one with the least position is given.
     #[must_use]
     pub fn status(&self, position: Position, scope: Scope) -> Status {
-        if let Some(edge) = self
-            .effective_closers(position, scope)
-            .min_by_key(|edge| edge.carrier)
-        {
+        if let Some(edge) = self.effective_closers(position, scope).min_by_key(|edge| edge.carrier) {
             return Status::Closed(edge);
         }
         let carried = self.carried_by(position);
-        let mut duplicates = carried
-            .iter()
-            .filter(|edge| edge.link_type == LinkType::DuplicateOf);
-        if let Some(edge) =
-            duplicates.find(|edge| scope.contains(edge.target, edge.target_known_at))
-        {
+        let mut duplicates = carried.iter().filter(|edge| edge.link_type == LinkType::DuplicateOf);
+        if let Some(edge) = duplicates.find(|edge| scope.contains(edge.target, edge.target_known_at)) {
             return Status::Duplicate(*edge);
         }
         if self.only_retracts(position) {
@@ -73,18 +63,11 @@ impl Knowledge {
     #[must_use]
     pub fn only_retracts(&self, position: Position) -> bool {
         let carried = self.carried_by(position);
-        !carried.is_empty()
-            && carried
-                .iter()
-                .all(|edge| edge.link_type == LinkType::Retracts)
+        !carried.is_empty() && carried.iter().all(|edge| edge.link_type == LinkType::Retracts)
     }
 
     /// Gives the effective edges that close an event: corrections, supersessions and retractions of it.
-    pub fn effective_closers(
-        &self,
-        position: Position,
-        scope: Scope,
-    ) -> impl Iterator<Item = Edge> {
+    pub fn effective_closers(&self, position: Position, scope: Scope) -> impl Iterator<Item = Edge> {
         effective_closers(position, scope, &|target| self.closers(target).to_vec()).into_iter()
     }
 }
@@ -109,16 +92,11 @@ pub fn effective_closers(
 ///
 /// A retraction is effective if it is in scope and not itself retracted; chains of retractions can be of any
 /// length, so they are walked with a stack of our own.
-fn is_retracted(
-    position: Position,
-    scope: Scope,
-    edges_to: &dyn Fn(Position) -> Vec<Edge>,
-) -> bool {
+fn is_retracted(position: Position, scope: Scope, edges_to: &dyn Fn(Position) -> Vec<Edge>) -> bool {
     let retractions = |target: Position| {
         let mut edges = edges_to(target);
         edges.retain(|edge| {
-            edge.link_type == LinkType::Retracts
-                && scope.contains(edge.carrier, edge.carrier_known_at)
+            edge.link_type == LinkType::Retracts && scope.contains(edge.carrier, edge.carrier_known_at)
         });
         edges.into_iter()
     };

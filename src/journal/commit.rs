@@ -34,15 +34,9 @@ impl Condition {
 /// # Errors
 /// [`CommitError::TailMoved`] when the caller expected another tail, [`CommitError::Malformed`]
 /// when the frames do not follow it, each other or the chain.
-pub fn admit(
-    tail: &Tail,
-    expected_tail: Position,
-    frames: &[EncodedFrame],
-) -> Result<Tail, CommitError> {
+pub fn admit(tail: &Tail, expected_tail: Position, frames: &[EncodedFrame]) -> Result<Tail, CommitError> {
     if tail.position != expected_tail {
-        return Err(CommitError::TailMoved {
-            actual: tail.position,
-        });
+        return Err(CommitError::TailMoved { actual: tail.position });
     }
     let malformed = |reason| Err(CommitError::Malformed { reason });
     let Some((first, last)) = frames.first().zip(frames.last()) else {
@@ -62,11 +56,7 @@ pub fn admit(
         if frame.previous() != after.chain {
             return malformed("the chain does not continue");
         }
-        after = Tail {
-            position: frame.last(),
-            chain: frame.chain(),
-            recorded_at: Some(frame.recorded_at()),
-        };
+        after = Tail { position: frame.last(), chain: frame.chain(), recorded_at: Some(frame.recorded_at()) };
     }
     Ok(after)
 }

@@ -1,9 +1,6 @@
 //! States the contract of [`Journal`] as functions that every implementation must pass.
 
-#![expect(
-    clippy::missing_panics_doc,
-    reason = "these functions panic to say that the contract is broken"
-)]
+#![expect(clippy::missing_panics_doc, reason = "these functions panic to say that the contract is broken")]
 
 use std::sync::Barrier;
 use std::thread;
@@ -12,8 +9,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::{
-    ChainHash, CommitError, Direction, Fault, Frame, FrameError, Journal, ReadError, Record, Tail,
-    frames_of,
+    ChainHash, CommitError, Direction, Fault, Frame, FrameError, Journal, ReadError, Record, Tail, frames_of,
 };
 use crate::domain::{EventId, Position, Revision, StoreId, StreamName, Timestamp};
 
@@ -57,9 +53,8 @@ pub fn store() -> StoreId {
 
 /// Makes a record with `len` bytes of content that LZ4 shortens a little.
 pub fn record(position: u64, len: usize) -> Record {
-    let content: Vec<u8> = (0..len)
-        .map(|i| ((i as u64 / 4 * 2_654_435_761 * position) >> 11).to_le_bytes()[0])
-        .collect();
+    let content: Vec<u8> =
+        (0..len).map(|i| ((i as u64 / 4 * 2_654_435_761 * position) >> 11).to_le_bytes()[0]).collect();
     let salt = u128::from(position).to_be_bytes();
     Record {
         position: Position(position),
@@ -79,29 +74,17 @@ pub fn record(position: u64, len: usize) -> Record {
 /// Commits `count` records of `len` bytes after the tail and gives them.
 pub fn append(journal: &dyn Journal, count: u64, len: usize) -> Vec<Record> {
     let tail = journal.tail();
-    let records: Vec<_> = (1..=count)
-        .map(|offset| record(tail.position.0 + offset, len))
-        .collect();
+    let records: Vec<_> = (1..=count).map(|offset| record(tail.position.0 + offset, len)).collect();
     let (frames, chain) = frames_of(&records, tail.chain).unwrap();
     journal.commit(tail.position, frames).unwrap();
     let recorded_at = records.last().map(|record| record.recorded_at);
     let position = tail.position.plus(count);
-    assert_eq!(
-        journal.tail(),
-        Tail {
-            position,
-            chain,
-            recorded_at
-        }
-    );
+    assert_eq!(journal.tail(), Tail { position, chain, recorded_at });
     records
 }
 
 fn frames(journal: &dyn Journal, from: u64, direction: Direction) -> Vec<Frame> {
-    journal
-        .read(Position(from), direction)
-        .map(Result::unwrap)
-        .collect()
+    journal.read(Position(from), direction).map(Result::unwrap).collect()
 }
 
 /// Reads the whole journal, checks each digest and the chain up to the tail.
@@ -140,11 +123,7 @@ pub fn what_is_committed_is_read_back(make: Make<'_>) {
     }
     assert_eq!(all(journal), expected);
     let mut backward: Vec<_> = frames(journal, u64::MAX, Direction::Backward);
-    assert!(
-        backward
-            .iter()
-            .all(|frame| frame.commit().first <= frame.first())
-    );
+    assert!(backward.iter().all(|frame| frame.commit().first <= frame.first()));
     backward.reverse();
     assert_eq!(backward, frames(journal, 0, Direction::Forward));
 }
@@ -175,10 +154,7 @@ pub fn reading_starts_at_the_frame_that_holds_the_position(make: Make<'_>) {
         let backward = frames(journal, position, Direction::Backward);
         assert!(held(&backward[0]), "{position}");
         assert_eq!(backward.last().unwrap().first(), Position(1));
-        assert!(
-            held(&journal.frame_at(Position(position)).unwrap().unwrap()),
-            "{position}"
-        );
+        assert!(held(&journal.frame_at(Position(position)).unwrap().unwrap()), "{position}");
     }
     assert_eq!(frames(journal, 142, Direction::Forward), []);
     assert_eq!(frames(journal, 142, Direction::Backward).len(), 5);
@@ -197,18 +173,8 @@ pub fn a_stale_tail_is_refused(make: Make<'_>) {
     let (frames, _) = frames_of(&[record(1, 10)], stale.chain).unwrap();
     let expected = append(journal, 2, 10);
     for expected_tail in [0, 1, 3] {
-        let error = journal
-            .commit(Position(expected_tail), frames.clone())
-            .unwrap_err();
-        assert!(
-            matches!(
-                error,
-                CommitError::TailMoved {
-                    actual: Position(2)
-                }
-            ),
-            "{error:?}"
-        );
+        let error = journal.commit(Position(expected_tail), frames.clone()).unwrap_err();
+        assert!(matches!(error, CommitError::TailMoved { actual: Position(2) }), "{error:?}");
     }
     assert_eq!(all(journal), expected);
     append(journal, 1, 10);
@@ -237,15 +203,9 @@ pub fn of_two_racing_commits_one_wins(make: Make<'_>) {
                 result, Err(CommitError::TailMoved { actual }) if *actual == moved
             )
         };
-        let (winner, loser) = if outcomes[0].0.is_ok() {
-            (&outcomes[0], &outcomes[1])
-        } else {
-            (&outcomes[1], &outcomes[0])
-        };
-        assert!(
-            winner.0.is_ok() && lost(&loser.0),
-            "round {round}: {outcomes:?}"
-        );
+        let (winner, loser) =
+            if outcomes[0].0.is_ok() { (&outcomes[0], &outcomes[1]) } else { (&outcomes[1], &outcomes[0]) };
+        assert!(winner.0.is_ok() && lost(&loser.0), "round {round}: {outcomes:?}");
         assert_eq!(all(journal).last(), winner.1.last());
     }
 }
@@ -275,10 +235,7 @@ pub fn only_a_whole_next_commit_is_taken(make: Make<'_>) {
     ];
     for (what, frames) in cases {
         let error = journal.commit(tail.position, frames).unwrap_err();
-        assert!(
-            matches!(error, CommitError::Malformed { .. }),
-            "{what}: {error:?}"
-        );
+        assert!(matches!(error, CommitError::Malformed { .. }), "{what}: {error:?}");
     }
     assert_eq!((journal.tail(), all(journal)), (tail, expected));
     journal.commit(tail.position, whole).unwrap();
@@ -402,34 +359,18 @@ pub fn a_damaged_frame_is_refused_by_its_positions(make: Make<'_>) {
 /// A frame that is gone is an error that names its positions, never a gap.
 pub fn a_lost_frame_is_refused_by_its_positions(make: Make<'_>) {
     // lost: first position; found going forward; found going backward
-    for (lost, forward, backward) in [
-        (1, (0, 1, 64), (3, 1, 64)),
-        (65, (1, 65, 70), (2, 65, 70)),
-        (135, (3, 135, 140), (0, 135, 140)),
-    ] {
+    for (lost, forward, backward) in
+        [(1, (0, 1, 64), (3, 1, 64)), (65, (1, 65, 70), (2, 65, 70)), (135, (3, 135, 140), (0, 135, 140))]
+    {
         let fixture = four_frames(make);
         fixture.lose(Position(lost));
         let journal = fixture.journal();
         let named = |(sound, first, last)| (sound, first, last, Fault::Missing);
-        assert_eq!(
-            refusal(journal, 1, Direction::Forward),
-            named(forward),
-            "{lost}"
-        );
-        assert_eq!(
-            refusal(journal, 140, Direction::Backward),
-            named(backward),
-            "{lost}"
-        );
+        assert_eq!(refusal(journal, 1, Direction::Forward), named(forward), "{lost}");
+        assert_eq!(refusal(journal, 140, Direction::Backward), named(backward), "{lost}");
         let (_, first, last) = forward;
-        assert_eq!(
-            refusal(journal, first, Direction::Forward),
-            named((0, first, last))
-        );
-        assert_eq!(
-            refusal(journal, last, Direction::Backward),
-            named((0, first, last))
-        );
+        assert_eq!(refusal(journal, first, Direction::Forward), named((0, first, last)));
+        assert_eq!(refusal(journal, last, Direction::Backward), named((0, first, last)));
         assert!(journal.frame_at(Position(lost)).is_err());
     }
 }
@@ -443,9 +384,6 @@ pub fn a_closed_journal_is_read_only(make: Make<'_>) {
     journal.close().unwrap();
     let tail = journal.tail();
     let (frames, _) = frames_of(&[record(4, 10)], tail.chain).unwrap();
-    assert!(matches!(
-        journal.commit(tail.position, frames),
-        Err(CommitError::Closed)
-    ));
+    assert!(matches!(journal.commit(tail.position, frames), Err(CommitError::Closed)));
     assert_eq!(all(journal), expected);
 }

@@ -5,8 +5,8 @@ use bytes::{BufMut, Bytes};
 use super::chain::ChainHash;
 use super::error::EncodeError;
 use super::frame::{
-    BODY_BYTES_MAX, CHECKSUM_BYTES, CODEC_LZ4, CODEC_NONE, CommitRange, FORMAT_VERSION,
-    FRAME_BODY_BYTES, FRAME_RECORDS_MAX, HEADER_BYTES, RECORD_FIXED_BYTES,
+    BODY_BYTES_MAX, CHECKSUM_BYTES, CODEC_LZ4, CODEC_NONE, CommitRange, FORMAT_VERSION, FRAME_BODY_BYTES,
+    FRAME_RECORDS_MAX, HEADER_BYTES, RECORD_FIXED_BYTES,
 };
 use super::record::Record;
 use crate::domain::{Position, Timestamp};
@@ -78,15 +78,9 @@ pub fn frames_of(
     records: &[Record],
     previous: ChainHash,
 ) -> Result<(Vec<EncodedFrame>, ChainHash), EncodeError> {
-    let (first, last) = records
-        .first()
-        .zip(records.last())
-        .ok_or(EncodeError::Empty)?;
+    let (first, last) = records.first().zip(records.last()).ok_or(EncodeError::Empty)?;
     let mut open = Open {
-        commit: CommitRange {
-            first: first.position,
-            last: last.position,
-        },
+        commit: CommitRange { first: first.position, last: last.position },
         previous,
         chain: previous,
         count: 0,
@@ -132,9 +126,7 @@ struct Open {
 
 impl Open {
     fn push(&mut self, record: &Record) -> Result<(), EncodeError> {
-        let too_large = EncodeError::TooLarge {
-            position: record.position,
-        };
+        let too_large = EncodeError::TooLarge { position: record.position };
         let stream = record.stream.as_str().as_bytes();
         let body = &mut self.body;
         body.put_u64(record.revision.0);
@@ -158,10 +150,9 @@ impl Open {
     fn cut(&mut self) -> Result<EncodedFrame, EncodeError> {
         let first = Position(self.next.0 - u64::from(self.count));
         let last = Position(self.next.0 - 1);
-        let body_len = u32::try_from(self.body.len())
-            .map_err(|_| EncodeError::TooLarge { position: first })?;
-        self.packed
-            .resize(lz4_flex::block::get_maximum_output_size(self.body.len()), 0);
+        let body_len =
+            u32::try_from(self.body.len()).map_err(|_| EncodeError::TooLarge { position: first })?;
+        self.packed.resize(lz4_flex::block::get_maximum_output_size(self.body.len()), 0);
         let packed = lz4_flex::block::compress_into(&self.body, &mut self.packed)
             .ok()
             .and_then(|len| self.packed.get(..len))
@@ -202,7 +193,5 @@ fn encoded_len(record: &Record) -> Option<usize> {
         .checked_add(record.stream.as_str().len())?
         .checked_add(record.server_fields.len())?
         .checked_add(record.content.len())?;
-    u32::try_from(len)
-        .is_ok_and(|len| len <= BODY_BYTES_MAX)
-        .then_some(len)
+    u32::try_from(len).is_ok_and(|len| len <= BODY_BYTES_MAX).then_some(len)
 }

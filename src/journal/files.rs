@@ -75,11 +75,8 @@ impl StoreFiles {
     /// # Errors
     /// When a file cannot be opened or synced.
     pub fn open(dir: &Path) -> io::Result<Self> {
-        let mut files = Self {
-            dir: dir.to_owned(),
-            data: File::open(dir.join(DATA_FILE))?,
-            blobs: HashSet::new(),
-        };
+        let mut files =
+            Self { dir: dir.to_owned(), data: File::open(dir.join(DATA_FILE))?, blobs: HashSet::new() };
         files.sync_all()?;
         if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             File::open(parent)?.sync_all()?;

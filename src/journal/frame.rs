@@ -85,19 +85,8 @@ impl Frame {
         let (header, stored) = split(&encoded)?;
         let body = unpack(&header, &encoded, stored)?;
         let records = records_of(header.range.first, header.count, body)?;
-        let Header {
-            range,
-            commit,
-            previous,
-            ..
-        } = header;
-        Ok(Self {
-            range,
-            commit,
-            previous,
-            records,
-            encoded,
-        })
+        let Header { range, commit, previous, .. } = header;
+        Ok(Self { range, commit, previous, records, encoded })
     }
 
     /// Checks each record's content against its digest and gives the chain hash after the frame.
@@ -108,9 +97,7 @@ impl Frame {
         let mut chain = self.previous;
         for record in &self.records {
             if !record.content_is_intact() {
-                return Err(FrameError::Digest {
-                    position: record.position,
-                });
+                return Err(FrameError::Digest { position: record.position });
             }
             chain = chain.then(&record.digest());
         }
@@ -179,18 +166,13 @@ impl Frame {
 
 /// Guesses which positions damaged bytes hold, to name them; at least `first`.
 pub(super) fn claimed_last(first: Position, encoded: &[u8]) -> Position {
-    let count = encoded
-        .get(2..)
-        .and_then(|b| b.first_chunk())
-        .map_or(1, |b| u16::from_be_bytes(*b));
+    let count = encoded.get(2..).and_then(|b| b.first_chunk()).map_or(1, |b| u16::from_be_bytes(*b));
     first.plus(u64::from(count.clamp(1, FRAME_RECORDS_MAX)) - 1)
 }
 
 /// Checks everything outside the body; gives the header and the body as stored.
 fn split(encoded: &[u8]) -> Result<(Header, &[u8]), FrameError> {
-    let short = FrameError::Short {
-        bytes: encoded.len(),
-    };
+    let short = FrameError::Short { bytes: encoded.len() };
     let version = *encoded.first().ok_or(short)?;
     if version != FORMAT_VERSION {
         return Err(FrameError::Version { found: version });
@@ -205,10 +187,7 @@ fn split(encoded: &[u8]) -> Result<(Header, &[u8]), FrameError> {
     let codec = fields.get_u8();
     let count = fields.get_u16();
     let first = fields.get_u64();
-    let commit = CommitRange {
-        first: Position(fields.get_u64()),
-        last: Position(fields.get_u64()),
-    };
+    let commit = CommitRange { first: Position(fields.get_u64()), last: Position(fields.get_u64()) };
     let mut previous = [0; 32];
     fields.copy_to_slice(&mut previous);
     let claimed = fields.get_u32();
@@ -216,13 +195,8 @@ fn split(encoded: &[u8]) -> Result<(Header, &[u8]), FrameError> {
     if count == 0 || count > FRAME_RECORDS_MAX {
         return Err(FrameError::Count { found: count });
     }
-    let last = first
-        .checked_add(u64::from(count) - 1)
-        .ok_or(FrameError::Positions)?;
-    let range = CommitRange {
-        first: Position(first),
-        last: Position(last),
-    };
+    let last = first.checked_add(u64::from(count) - 1).ok_or(FrameError::Positions)?;
+    let range = CommitRange { first: Position(first), last: Position(last) };
     if commit.first == Position::ZERO || range.first < commit.first || range.last > commit.last {
         return Err(FrameError::Positions);
     }
@@ -232,17 +206,7 @@ fn split(encoded: &[u8]) -> Result<(Header, &[u8]), FrameError> {
     }
     let body_len = usize::try_from(claimed).map_err(|_| too_large)?;
     let previous = ChainHash::from_bytes(previous);
-    Ok((
-        Header {
-            codec,
-            count,
-            range,
-            commit,
-            previous,
-            body_len,
-        },
-        body,
-    ))
+    Ok((Header { codec, count, range, commit, previous, body_len }, body))
 }
 
 fn unpack(header: &Header, encoded: &Bytes, stored: &[u8]) -> Result<Bytes, FrameError> {
@@ -269,11 +233,7 @@ fn records_of(first: Position, count: u16, mut body: Bytes) -> Result<Vec<Record
         let record = record_of(position, before, &mut body).ok_or(FrameError::Records)?;
         records.push(record);
     }
-    if body.is_empty() {
-        Ok(records)
-    } else {
-        Err(FrameError::Records)
-    }
+    if body.is_empty() { Ok(records) } else { Err(FrameError::Records) }
 }
 
 fn record_of(position: Position, before: Option<&StreamName>, body: &mut Bytes) -> Option<Record> {

@@ -151,20 +151,11 @@ impl MemoryJournal {
             disk.frames.split_off(&first);
         }
         let frames_rolled_back = disk.roll_back();
-        let newest = disk
-            .frames
-            .iter()
-            .rev()
-            .map(|(first, bytes)| Ok((*first, bytes.clone())));
+        let newest = disk.frames.iter().rev().map(|(first, bytes)| Ok((*first, bytes.clone())));
         let checked = check_tail(newest, store)?;
         let (tail, frames_checked) = (checked.tail, checked.frames);
         let journal = Self::over(store, disk, tail);
-        Ok(Opened {
-            journal,
-            tail,
-            frames_checked,
-            frames_rolled_back,
-        })
+        Ok(Opened { journal, tail, frames_checked, frames_rolled_back })
     }
 
     fn write(&self, frames: &[EncodedFrame]) -> io::Result<()> {
@@ -229,11 +220,7 @@ impl Journal for MemoryJournal {
         *self.0.tail.lock()
     }
 
-    fn commit(
-        &self,
-        expected_tail: Position,
-        frames: Vec<EncodedFrame>,
-    ) -> Result<(), CommitError> {
+    fn commit(&self, expected_tail: Position, frames: Vec<EncodedFrame>) -> Result<(), CommitError> {
         let mut writer = self.0.writer.lock();
         writer.check()?;
         let after = admit(&self.tail(), expected_tail, &frames)?;
@@ -250,17 +237,9 @@ impl Journal for MemoryJournal {
         let start = Walk::<Entries>::start(from, direction, tail);
         let disk = self.0.disk.lock();
         // What holds a position is the last entry at or before it.
-        let first = disk
-            .frames
-            .range(..=start)
-            .next_back()
-            .map_or(start, |(first, _)| *first);
+        let first = disk.frames.range(..=start).next_back().map_or(start, |(first, _)| *first);
         drop(disk);
-        let entries = Entries {
-            shared: Arc::clone(&self.0),
-            next: Bound::Included(first),
-            direction,
-        };
+        let entries = Entries { shared: Arc::clone(&self.0), next: Bound::Included(first), direction };
         Box::new(Walk::new(entries, from, direction, tail))
     }
 

@@ -54,11 +54,7 @@ impl Tail {
     /// Gives the tail of a journal that holds nothing yet.
     #[must_use]
     pub fn origin(store: StoreId) -> Self {
-        Self {
-            position: Position::ZERO,
-            chain: ChainHash::origin(store),
-            recorded_at: None,
-        }
+        Self { position: Position::ZERO, chain: ChainHash::origin(store), recorded_at: None }
     }
 }
 
@@ -106,8 +102,7 @@ pub trait Journal: Debug + Send + Sync + 'static {
     /// [`CommitError::Failed`]: the outcome is unknown until the journal is opened again; reads go
     /// on up to the old tail. [`CommitError::Poisoned`] after that, [`CommitError::Closed`] after
     /// [`Journal::close`]: nothing was written.
-    fn commit(&self, expected_tail: Position, frames: Vec<EncodedFrame>)
-    -> Result<(), CommitError>;
+    fn commit(&self, expected_tail: Position, frames: Vec<EncodedFrame>) -> Result<(), CommitError>;
 
     /// Walks over the frames up to the tail as it is now; commits go on meanwhile.
     ///

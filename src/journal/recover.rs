@@ -30,21 +30,14 @@ pub fn check_tail(
     let mut entries = newest_first.peekable();
     let end = match entries.peek() {
         None => {
-            return Ok(Checked {
-                tail: Tail::origin(store),
-                frames: 0,
-            });
+            return Ok(Checked { tail: Tail::origin(store), frames: 0 });
         }
         // The walk reports what is wrong with the source.
         Some(Err(_)) => Position(u64::MAX),
         Some(Ok((first, encoded))) => match Frame::decode(encoded.clone()) {
             Ok(frame) if frame.commit().last > frame.last() => {
                 let (first, last) = (frame.last().next(), frame.commit().last);
-                return Err(ReadError::Corrupt {
-                    first,
-                    last,
-                    fault: Fault::Missing,
-                });
+                return Err(ReadError::Corrupt { first, last, fault: Fault::Missing });
             }
             Ok(frame) => frame.last(),
             Err(_) => claimed_last(*first, encoded),
@@ -62,10 +55,7 @@ pub fn check_tail(
         }
     }
     let tail = follow(frames.iter().rev(), store)?;
-    Ok(Checked {
-        tail,
-        frames: frames.len() as u64,
-    })
+    Ok(Checked { tail, frames: frames.len() as u64 })
 }
 
 /// Follows the chain through frames, oldest first.
@@ -79,15 +69,9 @@ fn follow<'a>(frames: impl Iterator<Item = &'a Frame>, store: StoreId) -> Result
         if known && frame.previous() != tail.chain {
             return Err(corrupt(Fault::Chain));
         }
-        let chain = frame
-            .verify_digests()
-            .map_err(|error| corrupt(Fault::Frame(error)))?;
+        let chain = frame.verify_digests().map_err(|error| corrupt(Fault::Frame(error)))?;
         let recorded_at = frame.records().last().map(|record| record.recorded_at);
-        tail = Tail {
-            position: last,
-            chain,
-            recorded_at,
-        };
+        tail = Tail { position: last, chain, recorded_at };
     }
     Ok(tail)
 }
@@ -118,11 +102,8 @@ mod tests {
         frames.extend(commit(11, 70, frames[0].chain()));
         let checked = check(&frames).unwrap();
         let last = frames.last().unwrap();
-        let tail = Tail {
-            position: Position(80),
-            chain: last.chain(),
-            recorded_at: Some(last.recorded_at()),
-        };
+        let tail =
+            Tail { position: Position(80), chain: last.chain(), recorded_at: Some(last.recorded_at()) };
         assert_eq!(checked, Checked { tail, frames: 3 });
     }
 

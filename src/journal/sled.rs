@@ -86,24 +86,9 @@ impl SledJournal {
             // Only now: a database that lost everything looks like a new one.
             own(&db, &mut files, store)?;
         }
-        let writer = Mutex::new(Writer {
-            condition: Condition::Open,
-            files,
-            watermark,
-        });
-        let journal = Self {
-            store,
-            db,
-            frames,
-            writer,
-            tail: Mutex::new(tail),
-        };
-        Ok(Opened {
-            journal,
-            tail,
-            frames_checked: checked.frames,
-            frames_rolled_back: 0,
-        })
+        let writer = Mutex::new(Writer { condition: Condition::Open, files, watermark });
+        let journal = Self { store, db, frames, writer, tail: Mutex::new(tail) };
+        Ok(Opened { journal, tail, frames_checked: checked.frames, frames_rolled_back: 0 })
     }
 
     fn write(&self, writer: &mut Writer, frames: &[EncodedFrame], after: &Tail) -> io::Result<()> {
@@ -135,11 +120,7 @@ impl Journal for SledJournal {
         *self.tail.lock()
     }
 
-    fn commit(
-        &self,
-        expected_tail: Position,
-        frames: Vec<EncodedFrame>,
-    ) -> Result<(), CommitError> {
+    fn commit(&self, expected_tail: Position, frames: Vec<EncodedFrame>) -> Result<(), CommitError> {
         let mut writer = self.writer.lock();
         writer.condition.check()?;
         let after = admit(&self.tail(), expected_tail, &frames)?;
@@ -198,10 +179,7 @@ impl fmt::Debug for SledJournal {
 
 /// Does to stored frames what nothing but a fault would.
 #[cfg(test)]
-#[expect(
-    clippy::missing_panics_doc,
-    reason = "a test that names no stored frame is wrong"
-)]
+#[expect(clippy::missing_panics_doc, reason = "a test that names no stored frame is wrong")]
 impl SledJournal {
     /// Flips one bit of a stored frame.
     pub fn damage(&self, first: Position, byte: usize) {
@@ -227,19 +205,11 @@ struct Entries {
 
 impl Entries {
     fn new(iter: Iter, direction: Direction) -> Self {
-        Self {
-            iter: Some(iter),
-            failed: None,
-            direction,
-        }
+        Self { iter: Some(iter), failed: None, direction }
     }
 
     fn failed(error: SourceError) -> Self {
-        Self {
-            iter: None,
-            failed: Some(error),
-            direction: Direction::Forward,
-        }
+        Self { iter: None, failed: Some(error), direction: Direction::Forward }
     }
 }
 
@@ -268,10 +238,7 @@ impl Iterator for Entries {
             let detail = format!("a key of {} bytes", key.len());
             return Some(Err(SourceError::Damaged(detail)));
         };
-        Some(Ok((
-            Position(u64::from_be_bytes(first)),
-            Bytes::from_owner(value),
-        )))
+        Some(Ok((Position(u64::from_be_bytes(first)), Bytes::from_owner(value))))
     }
 }
 
@@ -288,15 +255,10 @@ fn owned(db: &Db, frames: &Tree, store: StoreId) -> Result<bool, OpenError> {
         Some(Ok(id)) if &id == store.as_bytes() => Ok(true),
         Some(Ok(id)) => {
             let found = StoreId::from_uuid(Uuid::from_bytes(id));
-            Err(OpenError::WrongStore {
-                expected: store,
-                found,
-            })
+            Err(OpenError::WrongStore { expected: store, found })
         }
         None if new => Ok(false),
-        Some(Err(_)) | None => Err(OpenError::Store {
-            detail: "it does not name its store".to_owned(),
-        }),
+        Some(Err(_)) | None => Err(OpenError::Store { detail: "it does not name its store".to_owned() }),
     }
 }
 
@@ -327,8 +289,7 @@ fn guarded<T>(work: impl FnOnce() -> ::sled::Result<T>) -> Result<T, Failure> {
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "it panicked".to_owned())
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it panicked".to_owned())
 }
 
 fn source_error(failure: Failure) -> SourceError {
@@ -349,9 +310,7 @@ fn io_error(failure: Failure) -> io::Error {
 fn open_error(failure: Failure) -> OpenError {
     match source_error(failure) {
         // sled has no other sign of it; a rival may take the lock after `files::prepare` looked.
-        SourceError::Io(error) if error.to_string().contains("could not acquire lock") => {
-            OpenError::Locked
-        }
+        SourceError::Io(error) if error.to_string().contains("could not acquire lock") => OpenError::Locked,
         SourceError::Io(error) => OpenError::Io(error),
         SourceError::Damaged(detail) => OpenError::Store { detail },
     }

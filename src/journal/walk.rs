@@ -47,14 +47,7 @@ impl<S: Iterator<Item = Result<Entry, SourceError>>> Walk<S> {
         let at = Self::start(from, direction, tail).0;
         let done = at == 0 || at > tail.0;
         let source = source.peekable();
-        Self {
-            source,
-            direction,
-            at,
-            tail: tail.0,
-            started: false,
-            done,
-        }
+        Self { source, direction, at, tail: tail.0, started: false, done }
     }
 
     /// Gives the first position that a reader wants: see [`super::Journal::read`].
@@ -76,8 +69,7 @@ impl<S: Iterator<Item = Result<Entry, SourceError>>> Walk<S> {
             }
             Some(Ok(entry)) => entry,
         };
-        let frame =
-            Frame::decode(encoded).map_err(|error| self.damaged(first.0, Fault::Frame(error)))?;
+        let frame = Frame::decode(encoded).map_err(|error| self.damaged(first.0, Fault::Frame(error)))?;
         if frame.first() != first || frame.last().0 > self.tail {
             return Err(self.damaged(first.0, Fault::Misplaced));
         }
@@ -167,9 +159,5 @@ impl<S: Iterator> fmt::Debug for Walk<S> {
 }
 
 fn corrupt(first: u64, last: u64, fault: Fault) -> ReadError {
-    ReadError::Corrupt {
-        first: Position(first),
-        last: Position(last.max(first)),
-        fault,
-    }
+    ReadError::Corrupt { first: Position(first), last: Position(last.max(first)), fault }
 }

@@ -43,26 +43,14 @@ impl Watermark {
         if let Some((marked, chain)) = left {
             if marked > tail.position {
                 let first = tail.position.next();
-                return Err(ReadError::Corrupt {
-                    first,
-                    last: marked,
-                    fault: Fault::Missing,
-                });
+                return Err(ReadError::Corrupt { first, last: marked, fault: Fault::Missing });
             }
             if marked == tail.position && chain != tail.chain {
                 let first = Position(1);
-                return Err(ReadError::Corrupt {
-                    first,
-                    last: marked,
-                    fault: Fault::Chain,
-                });
+                return Err(ReadError::Corrupt { first, last: marked, fault: Fault::Chain });
             }
         }
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path);
+        let file = File::options().create(true).truncate(false).write(true).open(path);
         let mut mark = Self(file.map_err(ReadError::Io)?);
         mark.advance(tail).map_err(ReadError::Io)?;
         Ok(mark)
@@ -86,12 +74,8 @@ fn read(bytes: &[u8]) -> Option<(Position, ChainHash)> {
     let (mark, checksum) = bytes.split_last_chunk::<4>()?;
     let (position, chain) = mark.split_first_chunk::<8>()?;
     let chain = <[u8; 32]>::try_from(chain).ok()?;
-    (crc32c::crc32c(mark) == u32::from_be_bytes(*checksum)).then(|| {
-        (
-            Position(u64::from_be_bytes(*position)),
-            ChainHash::from_bytes(chain),
-        )
-    })
+    (crc32c::crc32c(mark) == u32::from_be_bytes(*checksum))
+        .then(|| (Position(u64::from_be_bytes(*position)), ChainHash::from_bytes(chain)))
 }
 
 #[cfg(test)]
@@ -101,11 +85,7 @@ mod tests {
 
     fn tail(position: u64, chain: u8) -> Tail {
         let chain = ChainHash::from_bytes([chain; 32]);
-        Tail {
-            position: Position(position),
-            chain,
-            ..Tail::origin(store())
-        }
+        Tail { position: Position(position), chain, ..Tail::origin(store()) }
     }
 
     #[test]
@@ -120,16 +100,11 @@ mod tests {
         ];
         for (found, expected) in cases {
             let dir = tempfile::tempdir().unwrap();
-            Watermark::open(dir.path(), &tail(3, 9))
-                .unwrap()
-                .advance(&tail(7, 1))
-                .unwrap();
-            let refused = Watermark::open(dir.path(), &found)
-                .err()
-                .map(|error| match error {
-                    ReadError::Corrupt { first, last, fault } => (first.0, last.0, fault),
-                    ReadError::Io(error) => panic!("{error}"),
-                });
+            Watermark::open(dir.path(), &tail(3, 9)).unwrap().advance(&tail(7, 1)).unwrap();
+            let refused = Watermark::open(dir.path(), &found).err().map(|error| match error {
+                ReadError::Corrupt { first, last, fault } => (first.0, last.0, fault),
+                ReadError::Io(error) => panic!("{error}"),
+            });
             assert_eq!(refused, expected, "{found:?}");
         }
     }

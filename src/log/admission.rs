@@ -53,11 +53,7 @@ impl Admission<'_> {
     ///
     /// # Errors
     /// [`AppendError`]; nothing is staged then.
-    pub fn admit(
-        &mut self,
-        request: AppendRequest,
-        read_only: bool,
-    ) -> Result<Admitted, AppendError> {
+    pub fn admit(&mut self, request: AppendRequest, read_only: bool) -> Result<Admitted, AppendError> {
         if let Some(replay) = self.replay_of(&request)? {
             return Ok(replay);
         }
@@ -74,13 +70,7 @@ impl Admission<'_> {
         let count = request.events.len();
         for ((index, event), edges) in request.events.into_iter().enumerate().zip(edges) {
             let revision = self.revision_of(&event.facts.stream).next();
-            self.stage.push(
-                event,
-                revision,
-                &edges,
-                AppendPlace::new(index, count),
-                &request.recorded_by,
-            );
+            self.stage.push(event, revision, &edges, AppendPlace::new(index, count), &request.recorded_by);
         }
         places
     }
@@ -96,23 +86,12 @@ impl Admission<'_> {
             return Ok(None);
         };
         for (id, known) in ids.zip(&known) {
-            if let Some(Known {
-                position,
-                same_content: false,
-                ..
-            }) = known
-            {
-                return Err(AppendError::EventIdReused {
-                    id,
-                    position: *position,
-                });
+            if let Some(Known { position, same_content: false, .. }) = known {
+                return Err(AppendError::EventIdReused { id, position: *position });
             }
         }
         let count = known.len();
-        let first = known
-            .first()
-            .and_then(Option::as_ref)
-            .map(|known| (known.position, known.staged_at));
+        let first = known.first().and_then(Option::as_ref).map(|known| (known.position, known.staged_at));
         let whole = known.iter().enumerate().all(|(index, known)| {
             known.as_ref().is_some_and(|known| {
                 known.place == AppendPlace::new(index, count)
@@ -120,11 +99,7 @@ impl Admission<'_> {
             })
         });
         let Some((first, staged_at)) = first.filter(|_| whole) else {
-            return Err(AppendError::PartialReplay {
-                recorded,
-                missing: count - recorded,
-                id: first_id,
-            });
+            return Err(AppendError::PartialReplay { recorded, missing: count - recorded, id: first_id });
         };
         if let Some(place) = staged_at {
             return Ok(Some(Admitted::RepeatsStaged(place..place + count)));
@@ -133,71 +108,42 @@ impl Admission<'_> {
         for index in 0..count {
             events.push(original(&self.reader.record(first.plus(offset(index)))?)?);
         }
-        Ok(Some(Admitted::Replay(Appended {
-            events,
-            replayed: true,
-        })))
+        Ok(Some(Admitted::Replay(Appended { events, replayed: true })))
     }
 
     fn find(&mut self, id: &EventId, content: &[u8]) -> Result<Option<Known>, AppendError> {
-        if let Some((place, (_, record))) = self
-            .stage
-            .find(id)
-            .and_then(|place| Some((place, self.stage.at(place)?)))
+        if let Some((place, (_, record))) =
+            self.stage.find(id).and_then(|place| Some((place, self.stage.at(place)?)))
         {
             let same_content = record.content == content;
             let parts = StoredParts::of(record).map_err(ReadError::from)?;
             let position = record.position;
-            return Ok(Some(Known {
-                position,
-                same_content,
-                place: parts.place,
-                staged_at: Some(place),
-            }));
+            return Ok(Some(Known { position, same_content, place: parts.place, staged_at: Some(place) }));
         }
         let Some(position) = self.view.position_of(id) else {
             return Ok(None);
         };
         let record = self.reader.record(position)?;
-        let same_content =
-            Record::content_digest_of(&record.salt, content) == record.content_digest;
+        let same_content = Record::content_digest_of(&record.salt, content) == record.content_digest;
         let parts = StoredParts::of(&record).map_err(ReadError::from)?;
-        Ok(Some(Known {
-            position,
-            same_content,
-            place: parts.place,
-            staged_at: None,
-        }))
+        Ok(Some(Known { position, same_content, place: parts.place, staged_at: None }))
     }
 
     fn revision_of(&self, stream: &StreamName) -> Revision {
-        self.stage
-            .revision_of(stream)
-            .unwrap_or_else(|| self.view.revision_of(stream))
+        self.stage.revision_of(stream).unwrap_or_else(|| self.view.revision_of(stream))
     }
 
     fn check_conditions(&self, request: &AppendRequest) -> Result<(), AppendError> {
-        let violated = request
-            .conditions
-            .iter()
-            .enumerate()
-            .filter_map(|(index, condition)| {
-                self.violation(condition)
-                    .map(|violation| ViolatedCondition { index, violation })
-            });
+        let violated = request.conditions.iter().enumerate().filter_map(|(index, condition)| {
+            self.violation(condition).map(|violation| ViolatedCondition { index, violation })
+        });
         let violated: Vec<ViolatedCondition> = violated.collect();
-        if violated.is_empty() {
-            Ok(())
-        } else {
-            Err(AppendError::ConditionFailed(violated))
-        }
+        if violated.is_empty() { Ok(()) } else { Err(AppendError::ConditionFailed(violated)) }
     }
 
     fn violation(&self, condition: &Condition) -> Option<ConditionViolation> {
         let first_match = |filter: &crate::filter::Filter, after: Position| {
-            filter
-                .first_match(&self.view, after, self.head)
-                .or_else(|| self.stage.first_match(filter, after))
+            filter.first_match(&self.view, after, self.head).or_else(|| self.stage.first_match(filter, after))
         };
         match condition {
             Condition::Stream { name, expected } => {
@@ -207,34 +153,26 @@ impl Admission<'_> {
                     Expected::Empty => actual.0 == 0,
                     Expected::Exists => actual.0 > 0,
                 };
-                (!holds).then(|| ConditionViolation::Stream {
-                    name: name.to_string(),
-                    actual,
-                })
+                (!holds).then(|| ConditionViolation::Stream { name: name.to_string(), actual })
             }
-            Condition::NoneSince { filter, after } => first_match(filter, *after)
-                .map(|position| ConditionViolation::NoneSince { position }),
-            Condition::Absent { filter } => first_match(filter, Position::ZERO)
-                .map(|position| ConditionViolation::Absent { position }),
+            Condition::NoneSince { filter, after } => {
+                first_match(filter, *after).map(|position| ConditionViolation::NoneSince { position })
+            }
+            Condition::Absent { filter } => {
+                first_match(filter, Position::ZERO).map(|position| ConditionViolation::Absent { position })
+            }
         }
     }
 
     /// Finds the targets of all links; gives the knowledge links of each event.
     fn check_links(&self, request: &AppendRequest) -> Result<Vec<Vec<Edge>>, AppendError> {
-        let mut own = Own {
-            first: self.stage.next_position(),
-            now: self.stage.now(),
-            request,
-            edges: Vec::new(),
-        };
+        let mut own =
+            Own { first: self.stage.next_position(), now: self.stage.now(), request, edges: Vec::new() };
         let mut edges = Vec::with_capacity(request.events.len());
         for (index, event) in request.events.iter().enumerate() {
             for (link, target) in &event.facts.other_link_targets {
                 if self.target(&own, index, target).is_none() {
-                    return Err(AppendError::LinkTargetUnknown {
-                        at: (index, *link),
-                        target: *target,
-                    });
+                    return Err(AppendError::LinkTargetUnknown { at: (index, *link), target: *target });
                 }
             }
             let added = self.check_knowledge_links(&own, index)?;
@@ -258,23 +196,13 @@ impl Admission<'_> {
                 return Err(AppendError::LinkTargetUnknown { at, target });
             };
             let kind = event.facts.kind;
-            if matches!(link_type, LinkType::Corrects | LinkType::Supersedes) && found.kind != kind
-            {
-                return Err(AppendError::LinkTargetKind {
-                    at,
-                    target,
-                    kind,
-                    target_kind: found.kind,
-                });
+            if matches!(link_type, LinkType::Corrects | LinkType::Supersedes) && found.kind != kind {
+                return Err(AppendError::LinkTargetKind { at, target, kind, target_kind: found.kind });
             }
             if *link_type != LinkType::DuplicateOf
                 && let Some(closed_by) = self.unnamed_closer(own, found.position, &named)?
             {
-                return Err(AppendError::LinkTargetClosed {
-                    at,
-                    target,
-                    closed_by,
-                });
+                return Err(AppendError::LinkTargetClosed { at, target, closed_by });
             }
             added.push(Edge {
                 carrier,
@@ -296,16 +224,8 @@ impl Admission<'_> {
         named: &HashSet<EventId>,
     ) -> Result<Option<EventId>, AppendError> {
         let edges_to = |target: Position| {
-            let recorded = self
-                .view
-                .knowledge()
-                .closers(target)
-                .iter()
-                .chain(self.stage.edges_to(target));
-            recorded
-                .chain(own.edges.iter().filter(|edge| edge.target == target))
-                .copied()
-                .collect()
+            let recorded = self.view.knowledge().closers(target).iter().chain(self.stage.edges_to(target));
+            recorded.chain(own.edges.iter().filter(|edge| edge.target == target)).copied().collect()
         };
         for edge in effective_closers(target, Scope::up_to(Position(u64::MAX)), &edges_to) {
             let closer = self.id_at(own, edge.carrier)?;
@@ -320,11 +240,7 @@ impl Admission<'_> {
         if let Some(id) = own.id_at(position) {
             return Ok(id);
         }
-        let staged = self
-            .stage
-            .facts
-            .iter()
-            .find(|facts| facts.position == position);
+        let staged = self.stage.facts.iter().find(|facts| facts.position == position);
         if let Some(facts) = staged {
             return Ok(facts.event.event_id);
         }
@@ -338,11 +254,7 @@ impl Admission<'_> {
         }
         if let Some((facts, _)) = self.stage.find(id).and_then(|place| self.stage.at(place)) {
             let (position, known_at) = (facts.position, facts.known_time());
-            return Some(Target {
-                position,
-                kind: facts.event.kind,
-                known_at,
-            });
+            return Some(Target { position, kind: facts.event.kind, known_at });
         }
         let position = self.view.position_of(id)?;
         let (part, slot) = self.view.locate(position)?;
@@ -381,19 +293,12 @@ impl Own<'_> {
         let at = earlier.position(|event| event.facts.event_id == *id)?;
         let facts = &self.request.events.get(at)?.facts;
         let (position, recorded_at) = self.place(at);
-        Some(Target {
-            position,
-            kind: facts.kind,
-            known_at: facts.known_at.unwrap_or(recorded_at),
-        })
+        Some(Target { position, kind: facts.kind, known_at: facts.known_at.unwrap_or(recorded_at) })
     }
 
     fn id_at(&self, position: Position) -> Option<EventId> {
         let index = usize::try_from(position.0.checked_sub(self.first.0)?).ok()?;
-        self.request
-            .events
-            .get(index)
-            .map(|event| event.facts.event_id)
+        self.request.events.get(index).map(|event| event.facts.event_id)
     }
 }
 

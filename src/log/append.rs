@@ -22,10 +22,7 @@ impl AppendRequest {
     #[must_use]
     pub fn cost_bytes(&self) -> usize {
         // Facts hold about as much text again as the content has.
-        self.events
-            .iter()
-            .map(|event| 512 + 2 * event.content.len())
-            .sum::<usize>()
+        self.events.iter().map(|event| 512 + 2 * event.content.len()).sum::<usize>()
             + 256 * self.conditions.len()
     }
 }
@@ -50,13 +47,7 @@ impl Proposal {
     #[must_use]
     pub fn new(facts: EventFacts, content: Bytes, caveats: Vec<Caveat>, salt: [u8; 16]) -> Self {
         let content_digest = Record::content_digest_of(&salt, &content);
-        Self {
-            facts,
-            content,
-            caveats,
-            salt,
-            content_digest,
-        }
+        Self { facts, content, caveats, salt, content_digest }
     }
 }
 

@@ -16,10 +16,6 @@ pub struct Head {
 
 impl From<Tail> for Head {
     fn from(tail: Tail) -> Self {
-        Self {
-            position: tail.position,
-            recorded_at: tail.recorded_at,
-            chain: tail.chain,
-        }
+        Self { position: tail.position, recorded_at: tail.recorded_at, chain: tail.chain }
     }
 }

@@ -91,17 +91,12 @@ impl Log {
         progress(OpenProgress::Journal);
         let lock = store_file::lock(&config.directory)?;
         let store = store_file::store_id(&config.directory, ids.as_ref())?;
-        let opened = SledJournal::open(
-            &config.directory.join("journal"),
-            store,
-            config.journal_cache_bytes,
-        )
-        .map_err(open_error)?;
+        let opened = SledJournal::open(&config.directory.join("journal"), store, config.journal_cache_bytes)
+            .map_err(open_error)?;
         let segments = open_segments(&config.directory.join("index"));
         let rolled_back = opened.frames_rolled_back;
         let journal: Arc<dyn Journal> = Arc::new(opened.journal);
-        let (mut log, mut report) =
-            Self::over(journal, segments, config.queue, (clock, ids), progress)?;
+        let (mut log, mut report) = Self::over(journal, segments, config.queue, (clock, ids), progress)?;
         log.lock = Some(lock);
         report.frames_rolled_back = rolled_back;
         Ok((log, report))
@@ -144,41 +139,18 @@ impl Log {
             spawn("annals-sealer", move || sealer.run())?,
         ];
         let threads = Mutex::new(threads);
-        Ok((
-            Self {
-                journal,
-                index,
-                segments,
-                head,
-                queue,
-                clock,
-                ids,
-                threads,
-                lock: None,
-            },
-            report,
-        ))
+        Ok((Self { journal, index, segments, head, queue, clock, ids, threads, lock: None }, report))
     }
 }
 
-fn spawn(
-    name: &str,
-    work: impl FnOnce() + Send + 'static,
-) -> Result<std::thread::JoinHandle<()>, OpenError> {
-    let thread = std::thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(work);
-    thread.map_err(|source| OpenError::Io {
-        path: format!("thread {name}"),
-        source,
-    })
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<std::thread::JoinHandle<()>, OpenError> {
+    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+    thread.map_err(|source| OpenError::Io { path: format!("thread {name}"), source })
 }
 
 fn open_error(error: journal::OpenError) -> OpenError {
     match error {
-        journal::OpenError::WrongStore { expected, found } => {
-            OpenError::WrongStore { expected, found }
-        }
+        journal::OpenError::WrongStore { expected, found } => OpenError::WrongStore { expected, found },
         journal::OpenError::Locked => OpenError::Locked,
         other @ (journal::OpenError::Corrupt { .. }
         | journal::OpenError::Store { .. }
@@ -192,24 +164,15 @@ fn open_segments(directory: &Path) -> Option<SegmentStore> {
         Ok(store) => return Some(store),
         Err(error) => error,
     };
-    warn!(
-        error = &error as &dyn std::error::Error,
-        "the index database cannot be opened; it is built again"
-    );
+    warn!(error = &error as &dyn std::error::Error, "the index database cannot be opened; it is built again");
     if let Err(error) = std::fs::remove_dir_all(directory) {
-        warn!(
-            error = &error as &dyn std::error::Error,
-            "the index database cannot be deleted"
-        );
+        warn!(error = &error as &dyn std::error::Error, "the index database cannot be deleted");
         return None;
     }
     match SegmentStore::open(directory) {
         Ok(store) => Some(store),
         Err(error) => {
-            warn!(
-                error = &error as &dyn std::error::Error,
-                "the index stays in memory"
-            );
+            warn!(error = &error as &dyn std::error::Error, "the index stays in memory");
             None
         }
     }
@@ -236,20 +199,9 @@ fn build_index(
     }
     let loaded = segments.len();
     if !missing.is_empty() {
-        info!(
-            segments = missing.len(),
-            "building missing segments of the index"
-        );
-        progress(OpenProgress::Rebuilding {
-            done: 0,
-            segments: missing.len(),
-        });
-        let report = |done| {
-            progress(OpenProgress::Rebuilding {
-                done,
-                segments: missing.len(),
-            })
-        };
+        info!(segments = missing.len(), "building missing segments of the index");
+        progress(OpenProgress::Rebuilding { done: 0, segments: missing.len() });
+        let report = |done| progress(OpenProgress::Rebuilding { done, segments: missing.len() });
         for (number, segment) in rebuild::segments(journal, &missing, &report)? {
             store_again(journal, store, number, &segment)?;
             segments.push((number, segment));
@@ -257,22 +209,13 @@ fn build_index(
         segments.sort_unstable_by_key(|(number, _)| *number);
     }
     progress(OpenProgress::Folding);
-    let index = Index::of(
-        segments
-            .into_iter()
-            .map(|(_, segment)| Arc::new(segment))
-            .collect(),
-    );
+    let index = Index::of(segments.into_iter().map(|(_, segment)| Arc::new(segment)).collect());
     rebuild::for_each(journal, Position(count * SEGMENT_LEN), head, |facts| {
         index.fold(std::slice::from_ref(facts));
     })?;
     info!(%head, loaded, rebuilt = missing.len(), elapsed_ms = watch.elapsed().as_millis(), "index ready");
-    let report = OpenReport {
-        head,
-        frames_rolled_back: 0,
-        segments_loaded: loaded,
-        segments_rebuilt: missing.len(),
-    };
+    let report =
+        OpenReport { head, frames_rolled_back: 0, segments_loaded: loaded, segments_rebuilt: missing.len() };
     Ok((index, report))
 }
 
@@ -298,10 +241,7 @@ fn store_again(
     let Some(store) = store else { return Ok(()) };
     let chain = chain_at(journal, segment.last())?;
     if let Err(error) = store.put(number, segment, chain.as_bytes()) {
-        warn!(
-            error = &error as &dyn std::error::Error,
-            number, "segment not stored"
-        );
+        warn!(error = &error as &dyn std::error::Error, number, "segment not stored");
     }
     Ok(())
 }

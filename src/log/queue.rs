@@ -18,10 +18,7 @@ pub struct QueueLimits {
 
 impl Default for QueueLimits {
     fn default() -> Self {
-        Self {
-            requests_max: 65_536,
-            bytes_max: 64 * 1_024 * 1_024,
-        }
+        Self { requests_max: 65_536, bytes_max: 64 * 1_024 * 1_024 }
     }
 }
 
@@ -59,10 +56,7 @@ impl Queue {
     /// Makes an empty queue.
     #[must_use]
     pub fn new(limits: QueueLimits) -> Self {
-        Self {
-            limits,
-            ..Self::default()
-        }
+        Self { limits, ..Self::default() }
     }
 
     /// Adds a request, without waiting.
@@ -80,14 +74,8 @@ impl Queue {
             return Err(AppendError::Closing);
         }
         let requests = state.waiting.len();
-        if requests >= self.limits.requests_max
-            || state.bytes.saturating_add(cost) > self.limits.bytes_max
-        {
-            return Err(QueueFull {
-                requests,
-                bytes: state.bytes,
-            }
-            .into());
+        if requests >= self.limits.requests_max || state.bytes.saturating_add(cost) > self.limits.bytes_max {
+            return Err(QueueFull { requests, bytes: state.bytes }.into());
         }
         state.bytes += cost;
         state.waiting.push_back(Pending { request, reply });
@@ -108,12 +96,7 @@ impl Queue {
         let (mut round, mut events, mut bytes) = (Vec::new(), 0_usize, 0_usize);
         while let Some(next) = state.waiting.front() {
             events += next.request.events.len();
-            bytes += next
-                .request
-                .events
-                .iter()
-                .map(|event| event.content.len())
-                .sum::<usize>();
+            bytes += next.request.events.iter().map(|event| event.content.len()).sum::<usize>();
             if !round.is_empty() && (events > ROUND_EVENTS_MAX || bytes > ROUND_BYTES_MAX) {
                 break;
             }

@@ -17,10 +17,7 @@ impl Reader {
     /// Reads from a journal.
     #[must_use]
     pub fn new(journal: Arc<dyn Journal>) -> Self {
-        Self {
-            journal,
-            frame: None,
-        }
+        Self { journal, frame: None }
     }
 
     /// Reads one record.
@@ -28,17 +25,10 @@ impl Reader {
     /// # Errors
     /// [`ReadError`] when its frame is damaged, cannot be read, or is not there.
     pub fn record(&mut self, position: Position) -> Result<Record, ReadError> {
-        if let Some(record) = self
-            .frame
-            .as_ref()
-            .and_then(|frame| record_in(frame, position))
-        {
+        if let Some(record) = self.frame.as_ref().and_then(|frame| record_in(frame, position)) {
             return Ok(record);
         }
-        let frame = self
-            .journal
-            .frame_at(position)?
-            .ok_or(ReadError::Missing(position))?;
+        let frame = self.journal.frame_at(position)?.ok_or(ReadError::Missing(position))?;
         let record = record_in(&frame, position).ok_or(ReadError::Missing(position));
         self.frame = Some(frame);
         record

@@ -18,16 +18,9 @@ pub fn chain_at(journal: &dyn Journal, position: Position) -> Result<ChainHash, 
     if position == Position::ZERO {
         return Ok(crate::journal::Tail::origin(journal.store_id()).chain);
     }
-    let frame = journal
-        .frame_at(position)?
-        .ok_or(ReadError::Missing(position))?;
-    let upto = frame
-        .records()
-        .iter()
-        .take_while(|record| record.position <= position);
-    Ok(upto.fold(frame.previous(), |chain, record| {
-        chain.then(&record.digest())
-    }))
+    let frame = journal.frame_at(position)?.ok_or(ReadError::Missing(position))?;
+    let upto = frame.records().iter().take_while(|record| record.position <= position);
+    Ok(upto.fold(frame.previous(), |chain, record| chain.then(&record.digest())))
 }
 
 /// Visits what queries need of each record in (`after`, `up_to`], in order.
@@ -92,9 +85,7 @@ pub fn segments(
 ) -> Result<Vec<(u64, Segment)>, ReadError> {
     let next = AtomicU64::new(0);
     let built: Mutex<Vec<Result<(u64, Segment), ReadError>>> = Mutex::new(Vec::new());
-    let threads = std::thread::available_parallelism()
-        .map_or(1, usize::from)
-        .min(numbers.len().max(1));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(numbers.len().max(1));
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
@@ -107,18 +98,12 @@ pub fn segments(
             });
         }
     });
-    let mut segments = built
-        .into_inner()
-        .into_iter()
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut segments = built.into_inner().into_iter().collect::<Result<Vec<_>, _>>()?;
     segments.sort_unstable_by_key(|(number, _)| *number);
     Ok(segments)
 }
 
 fn take(next: &AtomicU64, numbers: &[u64]) -> Option<u64> {
     let at = next.fetch_add(1, Ordering::Relaxed);
-    usize::try_from(at)
-        .ok()
-        .and_then(|at| numbers.get(at))
-        .copied()
+    usize::try_from(at).ok().and_then(|at| numbers.get(at)).copied()
 }

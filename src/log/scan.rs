@@ -38,12 +38,7 @@ impl Scan {
     /// Walks over records that match and could be known at a moment.
     #[must_use]
     pub fn new(log: &Log, filter: Filter, known_at: Timestamp, direction: Direction) -> Self {
-        Self {
-            filter,
-            known_at,
-            direction,
-            reader: log.reader(),
-        }
+        Self { filter, known_at, direction, reader: log.reader() }
     }
 
     /// Reads the next batch. Forward: from (`from`, `bound`]. Backward: from [`bound`, `from`).
@@ -91,10 +86,8 @@ impl Scan {
             Direction::Forward => self.filter.matches_after(&view, from, bound, count),
             Direction::Backward => self.filter.matches_before(&view, from, count),
         };
-        positions.retain(|position| {
-            view.known_at(*position)
-                .is_some_and(|known_at| known_at <= self.known_at)
-        });
+        positions
+            .retain(|position| view.known_at(*position).is_some_and(|known_at| known_at <= self.known_at));
         (positions, evaluated)
     }
 }

@@ -50,10 +50,7 @@ impl Sealer {
         match segments.put(number, segment, chain.as_bytes()) {
             Ok(()) => debug!(number, "segment sealed"),
             // The index is built again from the journal when it is next opened.
-            Err(error) => warn!(
-                error = &error as &dyn std::error::Error,
-                number, "segment not stored"
-            ),
+            Err(error) => warn!(error = &error as &dyn std::error::Error, number, "segment not stored"),
         }
     }
 }

@@ -52,17 +52,10 @@ impl Sequencer {
     fn round(&self, round: Vec<Pending>) {
         let head = self.head.borrow().clone();
         // Strictly after everything recorded, also when the clock steps back.
-        let earliest = head
-            .recorded_at
-            .map_or(Timestamp(i64::MIN), |last| last.plus_micros(1));
+        let earliest = head.recorded_at.map_or(Timestamp(i64::MIN), |last| last.plus_micros(1));
         let stage = Stage::after(head.position, self.clock.now().max(earliest));
         let reader = Reader::new(Arc::clone(&self.journal));
-        let mut admission = Admission {
-            view: self.index.view(),
-            head: head.position,
-            reader,
-            stage,
-        };
+        let mut admission = Admission { view: self.index.view(), head: head.position, reader, stage };
         let read_only = self.queue.is_poisoned();
         let mut accepted = Vec::new();
         for Pending { request, reply } in round {
@@ -116,9 +109,6 @@ impl Sequencer {
 }
 
 /// Answers; a client that went away changes nothing, because its append is made or refused like any other.
-fn answer_with(
-    reply: oneshot::Sender<Result<Appended, AppendError>>,
-    answer: Result<Appended, AppendError>,
-) {
+fn answer_with(reply: oneshot::Sender<Result<Appended, AppendError>>, answer: Result<Appended, AppendError>) {
     let _ = reply.send(answer);
 }

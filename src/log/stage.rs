@@ -53,9 +53,7 @@ impl Stage {
     /// Gives the position that the next event will have.
     #[must_use]
     pub fn next_position(&self) -> Position {
-        self.base
-            .plus(u64::try_from(self.facts.len()).unwrap_or(u64::MAX))
-            .next()
+        self.base.plus(u64::try_from(self.facts.len()).unwrap_or(u64::MAX)).next()
     }
 
     /// Gives the last revision of a stream that the round wrote to.
@@ -74,9 +72,7 @@ impl Stage {
     #[must_use]
     pub fn first_match(&self, filter: &Filter, after: Position) -> Option<Position> {
         let mut staged = self.facts.iter().filter(|facts| facts.position > after);
-        staged
-            .find(|facts| filter.matches(&facts.event))
-            .map(|facts| facts.position)
+        staged.find(|facts| filter.matches(&facts.event)).map(|facts| facts.position)
     }
 
     /// Gives what is staged at a place.
@@ -100,17 +96,13 @@ impl Stage {
         self.now = self.now.plus_micros(1);
         let links: Vec<KnowledgeLink> = edges
             .iter()
-            .map(|edge| KnowledgeLink {
-                link_type: edge.link_type,
-                target: edge.target,
-            })
+            .map(|edge| KnowledgeLink { link_type: edge.link_type, target: edge.target })
             .collect();
         for edge in edges {
             self.edges.entry(edge.target).or_default().push(*edge);
         }
         self.ids.insert(proposal.facts.event_id, self.facts.len());
-        self.revisions
-            .insert(proposal.facts.stream.clone(), revision);
+        self.revisions.insert(proposal.facts.stream.clone(), revision);
         self.records.push(Record {
             position,
             stream: proposal.facts.stream.clone(),
@@ -123,13 +115,7 @@ impl Stage {
             content_digest: proposal.content_digest,
         });
         self.caveats.push(proposal.caveats);
-        self.facts.push(RecordedFacts {
-            event: proposal.facts,
-            position,
-            revision,
-            recorded_at,
-            links,
-        });
+        self.facts.push(RecordedFacts { event: proposal.facts, position, revision, recorded_at, links });
     }
 
     /// Gives when the next event will count as recorded.
@@ -149,20 +135,14 @@ impl Stage {
     pub fn answer(&self, places: Range<usize>, replayed: bool) -> Appended {
         let facts = self.facts.get(places.clone()).unwrap_or_default();
         let caveats = self.caveats.get(places).unwrap_or_default();
-        let events = facts
-            .iter()
-            .zip(caveats)
-            .map(|(facts, caveats)| AppendedEvent {
-                id: facts.event.event_id,
-                position: facts.position,
-                revision: facts.revision,
-                recorded_at: facts.recorded_at,
-                caveats: caveats.clone(),
-            });
-        Appended {
-            events: events.collect(),
-            replayed,
-        }
+        let events = facts.iter().zip(caveats).map(|(facts, caveats)| AppendedEvent {
+            id: facts.event.event_id,
+            position: facts.position,
+            revision: facts.revision,
+            recorded_at: facts.recorded_at,
+            caveats: caveats.clone(),
+        });
+        Appended { events: events.collect(), replayed }
     }
 
     /// Tells whether nothing was accepted.

@@ -21,10 +21,7 @@ pub const STORE_FORMAT: u32 = 1;
 const FIRST_LINE: &str = "annals store";
 
 fn io_error(path: &Path) -> impl FnOnce(io::Error) -> OpenError + '_ {
-    move |source| OpenError::Io {
-        path: path.display().to_string(),
-        source,
-    }
+    move |source| OpenError::Io { path: path.display().to_string(), source }
 }
 
 /// Makes the directory if need be and locks it.
@@ -34,11 +31,7 @@ fn io_error(path: &Path) -> impl FnOnce(io::Error) -> OpenError + '_ {
 pub fn lock(directory: &Path) -> Result<File, OpenError> {
     std::fs::create_dir_all(directory).map_err(io_error(directory))?;
     let path = directory.join("LOCK");
-    let options = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path);
+    let options = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
     let file = options.map_err(io_error(&path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -59,10 +52,7 @@ pub fn store_id(directory: &Path, ids: &dyn IdSource) -> Result<StoreId, OpenErr
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             if directory.join("journal").join("db").exists() {
                 let reason = "it is missing, but a journal is there".to_owned();
-                return Err(OpenError::StoreFile {
-                    path: path.display().to_string(),
-                    reason,
-                });
+                return Err(OpenError::StoreFile { path: path.display().to_string(), reason });
             }
             let id = ids.store_id();
             write(directory, &path, id).map_err(io_error(&path))?;
@@ -73,10 +63,8 @@ pub fn store_id(directory: &Path, ids: &dyn IdSource) -> Result<StoreId, OpenErr
 }
 
 fn parse(path: &Path, text: &str) -> Result<StoreId, OpenError> {
-    let error = |reason: &str| OpenError::StoreFile {
-        path: path.display().to_string(),
-        reason: reason.to_owned(),
-    };
+    let error =
+        |reason: &str| OpenError::StoreFile { path: path.display().to_string(), reason: reason.to_owned() };
     let mut lines = text.lines();
     if lines.next() != Some(FIRST_LINE) {
         return Err(error("its first line is not `annals store`"));
@@ -88,10 +76,7 @@ fn parse(path: &Path, text: &str) -> Result<StoreId, OpenError> {
     let format: Option<u32> = value("format").and_then(|format| format.parse().ok());
     let found = format.ok_or_else(|| error("it has no line `format`"))?;
     if found != STORE_FORMAT {
-        return Err(OpenError::Format {
-            found,
-            known: STORE_FORMAT,
-        });
+        return Err(OpenError::Format { found, known: STORE_FORMAT });
     }
     let id = value("id").and_then(|id| StoreId::parse(&id));
     id.ok_or_else(|| error("it has no line `id` with a UUID"))

@@ -78,12 +78,7 @@ struct Verification<'a, R> {
 }
 
 impl<'a, R: FnMut(VerifyEvent) -> bool> Verification<'a, R> {
-    fn new(
-        journal: &'a dyn Journal,
-        store: Option<&'a SegmentStore>,
-        head: Position,
-        report: R,
-    ) -> Self {
+    fn new(journal: &'a dyn Journal, store: Option<&'a SegmentStore>, head: Position, report: R) -> Self {
         Self {
             journal,
             store,
@@ -121,10 +116,7 @@ impl<'a, R: FnMut(VerifyEvent) -> bool> Verification<'a, R> {
             }
         }
         let last = Position(self.next.0.saturating_sub(1)).min(self.head);
-        self.emit(VerifyEvent::Progress {
-            position: last,
-            head: self.head,
-        });
+        self.emit(VerifyEvent::Progress { position: last, head: self.head });
         VerifyReport {
             events: self.events,
             segments: self.segments,
@@ -141,11 +133,7 @@ impl<'a, R: FnMut(VerifyEvent) -> bool> Verification<'a, R> {
 
     fn finding(&mut self, first: Position, last: Position, description: String) {
         self.findings += 1;
-        self.emit(VerifyEvent::Finding(Finding {
-            first,
-            last,
-            description,
-        }));
+        self.emit(VerifyEvent::Finding(Finding { first, last, description }));
     }
 
     /// Goes on behind damage: every fault is to be found, not the first.
@@ -177,11 +165,7 @@ impl<'a, R: FnMut(VerifyEvent) -> bool> Verification<'a, R> {
             self.chain = frame.previous();
         }
         let range = self.next..=self.head;
-        for record in frame
-            .records()
-            .iter()
-            .filter(|record| range.contains(&record.position))
-        {
+        for record in frame.records().iter().filter(|record| range.contains(&record.position)) {
             self.record(record);
         }
         self.next = frame.last().next();
@@ -198,21 +182,13 @@ impl<'a, R: FnMut(VerifyEvent) -> bool> Verification<'a, R> {
         if !self.ids.insert(record.event_id) {
             wrong.push(format!("event id {} stands twice", record.event_id));
         }
-        if self
-            .recorded_at
-            .is_some_and(|last| record.recorded_at <= last)
-        {
+        if self.recorded_at.is_some_and(|last| record.recorded_at <= last) {
             wrong.push("recorded time does not increase".to_owned());
         }
         self.recorded_at = Some(record.recorded_at);
-        let before = self
-            .revisions
-            .insert(record.stream.clone(), record.revision);
+        let before = self.revisions.insert(record.stream.clone(), record.revision);
         if before.is_some_and(|before| record.revision != before.next()) {
-            wrong.push(format!(
-                "revision {} of stream {} does not follow",
-                record.revision, record.stream
-            ));
+            wrong.push(format!("revision {} of stream {} does not follow", record.revision, record.stream));
         }
         match facts_of(record) {
             Ok(facts) => {
@@ -229,10 +205,7 @@ impl<'a, R: FnMut(VerifyEvent) -> bool> Verification<'a, R> {
             self.segment(position);
         }
         if position.0.is_multiple_of(PROGRESS_EVERY) {
-            self.emit(VerifyEvent::Progress {
-                position,
-                head: self.head,
-            });
+            self.emit(VerifyEvent::Progress { position, head: self.head });
         }
     }
 
@@ -250,16 +223,11 @@ impl<'a, R: FnMut(VerifyEvent) -> bool> Verification<'a, R> {
             Ok(Some(stored)) => {
                 self.segments += 1;
                 if stored != layout::encode(&Segment::of(&rebuilt), self.chain.as_bytes()) {
-                    let description =
-                        "the stored segment of the index differs from a rebuild".to_owned();
+                    let description = "the stored segment of the index differs from a rebuild".to_owned();
                     self.finding(first, last, description);
                 }
             }
-            Err(error) => self.finding(
-                first,
-                last,
-                format!("the stored segment cannot be read: {error}"),
-            ),
+            Err(error) => self.finding(first, last, format!("the stored segment cannot be read: {error}")),
         }
     }
 }

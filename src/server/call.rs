@@ -34,10 +34,7 @@ impl<S> Layer<S> for CallLayer {
     type Service = CallService<S>;
 
     fn layer(&self, inner: S) -> CallService<S> {
-        CallService {
-            inner,
-            message_bytes_max: self.message_bytes_max,
-        }
+        CallService { inner, message_bytes_max: self.message_bytes_max }
     }
 }
 
@@ -65,12 +62,9 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let watch = Stopwatch::start();
         let method = request.uri().path().to_owned();
-        let timeout = request
-            .headers()
-            .get("grpc-timeout")
-            .and_then(|value| timeout_of(value.to_str().ok()?));
-        let deadline =
-            timeout.map(|timeout| Box::pin(tokio::time::sleep(timeout.saturating_sub(AHEAD))));
+        let timeout =
+            request.headers().get("grpc-timeout").and_then(|value| timeout_of(value.to_str().ok()?));
+        let deadline = timeout.map(|timeout| Box::pin(tokio::time::sleep(timeout.saturating_sub(AHEAD))));
         let message_bytes_max = self.message_bytes_max;
         let answer = self.inner.call(request);
         Box::pin(async move {
@@ -90,16 +84,12 @@ where
             };
             let response = explained(response, message_bytes_max);
             let elapsed_us = watch.elapsed().as_micros();
-            let code = Status::from_header_map(response.headers())
-                .map_or(Code::Ok, |status| status.code());
+            let code = Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code());
             debug!(method, ?code, elapsed_us, "call");
             Ok(match deadline {
-                Some(deadline) => response.map(|inner| {
-                    Body::new(Bounded {
-                        inner,
-                        deadline: Some(deadline),
-                    })
-                }),
+                Some(deadline) => {
+                    response.map(|inner| Body::new(Bounded { inner, deadline: Some(deadline) }))
+                }
                 None => response,
             })
         })
@@ -127,8 +117,7 @@ fn explained(response: Response<Body>, bytes_max: usize) -> Response<Body> {
 /// Reads `grpc-timeout`: at most 8 digits and a unit (gRPC over HTTP/2, Requests).
 fn timeout_of(text: &str) -> Option<Duration> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|digit| digit.is_ascii_digit())
-    {
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
         return None;
     }
     let value: u64 = digits.parse().ok()?;

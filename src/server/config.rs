@@ -157,37 +157,27 @@ impl Config {
     pub fn load(overrides: &Overrides) -> Result<Self, ConfigError> {
         let mut table = parse("config/annals.toml", Self::REFERENCE)?;
         if let Some(path) = &overrides.config {
-            let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
-                path: path.display().to_string(),
-                source,
-            })?;
+            let text = std::fs::read_to_string(path)
+                .map_err(|source| ConfigError::Read { path: path.display().to_string(), source })?;
             let name = path.display().to_string();
             check_keys(&name, &parse(&name, &text)?, &table)?;
             merge(&mut table, parse(&name, &text)?);
         }
-        let name = overrides
-            .config
-            .as_deref()
-            .map_or("config/annals.toml".to_owned(), |p| p.display().to_string());
-        let file: File = Value::Table(table)
-            .try_into()
-            .map_err(|error: toml::de::Error| ConfigError::Parse {
-                path: name,
-                reason: error.message().to_owned(),
-            })?;
+        let name =
+            overrides.config.as_deref().map_or("config/annals.toml".to_owned(), |p| p.display().to_string());
+        let file: File = Value::Table(table).try_into().map_err(|error: toml::de::Error| {
+            ConfigError::Parse { path: name, reason: error.message().to_owned() }
+        })?;
         Self::of(file, overrides)
     }
 
     fn of(file: File, overrides: &Overrides) -> Result<Self, ConfigError> {
         let listen = overrides.listen.unwrap_or(file.server.listen);
-        if !listen.ip().is_loopback() && !overrides.allow_remote.unwrap_or(file.server.allow_remote)
-        {
+        if !listen.ip().is_loopback() && !overrides.allow_remote.unwrap_or(file.server.allow_remote) {
             return Err(ConfigError::RemoteRefused(listen));
         }
         let data = match overrides.data.clone().unwrap_or(file.store.data) {
-            path if path.as_os_str().is_empty() => {
-                default_data().ok_or(ConfigError::NoDataDirectory)?
-            }
+            path if path.as_os_str().is_empty() => default_data().ok_or(ConfigError::NoDataDirectory)?,
             path => path,
         };
         Ok(Self {
@@ -210,27 +200,15 @@ fn limits(section: &LimitsSection) -> Result<Limits, ConfigError> {
     let event_bytes_max = at_least_one("limits.event_bytes_max", section.event_bytes_max)?;
     if event_bytes_max > EVENT_BYTES_LIMIT {
         let rule = format!("must be at most {EVENT_BYTES_LIMIT}");
-        return Err(ConfigError::Value {
-            key: "limits.event_bytes_max",
-            rule,
-        });
+        return Err(ConfigError::Value { key: "limits.event_bytes_max", rule });
     }
     if section.page_size_default > section.page_size_max {
         let rule = "must be at most limits.page_size_max".to_owned();
-        return Err(ConfigError::Value {
-            key: "limits.page_size_default",
-            rule,
-        });
+        return Err(ConfigError::Value { key: "limits.page_size_default", rule });
     }
     let queue = QueueLimits {
-        requests_max: at_least_one(
-            "limits.writer_queue_requests_max",
-            section.writer_queue_requests_max,
-        )?,
-        bytes_max: at_least_one(
-            "limits.writer_queue_bytes_max",
-            section.writer_queue_bytes_max,
-        )?,
+        requests_max: at_least_one("limits.writer_queue_requests_max", section.writer_queue_requests_max)?,
+        bytes_max: at_least_one("limits.writer_queue_bytes_max", section.writer_queue_bytes_max)?,
     };
     Ok(Limits {
         event_bytes_max,
@@ -247,36 +225,27 @@ fn limits(section: &LimitsSection) -> Result<Limits, ConfigError> {
 
 fn at_least_one<T: PartialEq + Default>(key: &'static str, value: T) -> Result<T, ConfigError> {
     if value == T::default() {
-        return Err(ConfigError::Value {
-            key,
-            rule: "must be at least 1".to_owned(),
-        });
+        return Err(ConfigError::Value { key, rule: "must be at least 1".to_owned() });
     }
     Ok(value)
 }
 
 fn parse(path: &str, text: &str) -> Result<Table, ConfigError> {
-    text.parse()
-        .map_err(|error: toml::de::Error| ConfigError::Parse {
-            path: path.to_owned(),
-            reason: error.to_string(),
-        })
+    text.parse().map_err(|error: toml::de::Error| ConfigError::Parse {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    })
 }
 
 /// Refuses keys that the reference does not have: a misspelt limit must not be ignored.
 fn check_keys(path: &str, given: &Table, reference: &Table) -> Result<(), ConfigError> {
     for (key, value) in given {
         match (reference.get(key), value) {
-            (Some(Value::Table(reference)), Value::Table(given)) => {
-                check_keys(path, given, reference)?
-            }
+            (Some(Value::Table(reference)), Value::Table(given)) => check_keys(path, given, reference)?,
             (Some(_), _) => {}
             (None, _) => {
                 let reason = format!("unknown key {key}");
-                return Err(ConfigError::Parse {
-                    path: path.to_owned(),
-                    reason,
-                });
+                return Err(ConfigError::Parse { path: path.to_owned(), reason });
             }
         }
     }
@@ -296,11 +265,8 @@ fn merge(into: &mut Table, from: Table) {
 
 /// Gives the data directory of the user, by the XDG Base Directory Specification.
 fn default_data() -> Option<PathBuf> {
-    let set = |name: &str| {
-        env::var_os(name)
-            .filter(|value| Path::new(value).is_absolute())
-            .map(PathBuf::from)
-    };
+    let set =
+        |name: &str| env::var_os(name).filter(|value| Path::new(value).is_absolute()).map(PathBuf::from);
     let home = set("XDG_DATA_HOME").or_else(|| Some(set("HOME")?.join(".local").join("share")))?;
     Some(home.join("annals"))
 }
@@ -313,11 +279,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("annals.toml");
         std::fs::write(&path, text).unwrap();
-        Config::load(&Overrides {
-            config: Some(path),
-            data: Some("/x".into()),
-            ..overrides
-        })
+        Config::load(&Overrides { config: Some(path), data: Some("/x".into()), ..overrides })
     }
 
     #[test]
@@ -330,13 +292,8 @@ mod tests {
     #[test]
     fn a_file_changes_what_it_names_and_flags_win() {
         let text = "[server]\nlisten = \"127.0.0.1:1\"\n[limits]\npage_size_max = 70\n";
-        let config = with(
-            text,
-            Overrides {
-                listen: Some("127.0.0.1:2".parse().unwrap()),
-                ..Overrides::default()
-            },
-        );
+        let config =
+            with(text, Overrides { listen: Some("127.0.0.1:2".parse().unwrap()), ..Overrides::default() });
         let config = config.unwrap();
         assert_eq!((config.limits.page_size_max, config.listen.port()), (70, 2));
     }
@@ -346,23 +303,14 @@ mod tests {
         for (text, expected) in [
             ("[limits]\npage_sizes = 7", "unknown key page_sizes"),
             ("[limits]\npage_size_max = 0", "limits.page_size"),
-            (
-                "[limits]\nevent_bytes_max = 1000000000",
-                "limits.event_bytes_max must be at most 524288",
-            ),
-            (
-                "[server]\nlisten = \"0.0.0.0:1\"",
-                "0.0.0.0:1 is not a loopback address",
-            ),
+            ("[limits]\nevent_bytes_max = 1000000000", "limits.event_bytes_max must be at most 524288"),
+            ("[server]\nlisten = \"0.0.0.0:1\"", "0.0.0.0:1 is not a loopback address"),
             ("[server", "annals.toml"),
         ] {
             let error = with(text, Overrides::default()).unwrap_err().to_string();
             assert!(error.contains(expected), "{text}: {error}");
         }
-        let allowed = Overrides {
-            allow_remote: Some(true),
-            ..Overrides::default()
-        };
+        let allowed = Overrides { allow_remote: Some(true), ..Overrides::default() };
         assert!(with("[server]\nlisten = \"0.0.0.0:1\"", allowed).is_ok());
     }
 }

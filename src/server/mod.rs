@@ -78,12 +78,8 @@ const HTTP2_KEEPALIVE: Duration = Duration::from_secs(20);
 /// How long a ping may stay unanswered.
 const HTTP2_KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
-const SERVICES: [&str; 4] = [
-    "",
-    "annals.v1.EventLogService",
-    "annals.v1.TimelineService",
-    "annals.v1.AdminService",
-];
+const SERVICES: [&str; 4] =
+    ["", "annals.v1.EventLogService", "annals.v1.TimelineService", "annals.v1.AdminService"];
 
 impl Server {
     /// Binds the port.
@@ -91,18 +87,10 @@ impl Server {
     /// # Errors
     /// [`StartError::Bind`].
     pub async fn bind(config: Config) -> Result<Self, StartError> {
-        let error = |source| StartError::Bind {
-            address: config.listen,
-            source,
-        };
+        let error = |source| StartError::Bind { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(error)?;
         let address = listener.local_addr().map_err(error)?;
-        Ok(Self {
-            config,
-            listener,
-            address,
-            ready: watch::Sender::new(false),
-        })
+        Ok(Self { config, listener, address, ready: watch::Sender::new(false) })
     }
 
     /// Gives the address: the port where the configuration left it open.
@@ -122,27 +110,15 @@ impl Server {
     /// # Errors
     /// [`StartError`]. When it returns, the store is closed, or was not opened.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
-        let (phase, watched) = watch::channel(Phase::Starting {
-            progress: "opening the journal".to_owned(),
-        });
+        let (phase, watched) = watch::channel(Phase::Starting { progress: "opening the journal".to_owned() });
         let stop = CancellationToken::new();
-        let context = Context::new(
-            watched,
-            Arc::new(System),
-            self.config.limits,
-            stop.clone(),
-            System.now(),
-        );
+        let context = Context::new(watched, Arc::new(System), self.config.limits, stop.clone(), System.now());
         let (health, health_service) = tonic_health::server::health_reporter();
         set_health(&health, ServingStatus::NotServing).await;
         let routes = routes(&context, health_service)?;
         let transport_stop = CancellationToken::new();
-        let transport = tokio::spawn(serve(
-            self.listener,
-            routes,
-            self.config.clone(),
-            transport_stop.clone(),
-        ));
+        let transport =
+            tokio::spawn(serve(self.listener, routes, self.config.clone(), transport_stop.clone()));
         let opened = open(&self.config, &phase).await;
         let log = match opened {
             Ok(log) => log,
@@ -177,9 +153,7 @@ async fn open(config: &Config, phase: &watch::Sender<Phase>) -> Result<Arc<Log>,
     let progress = phase.clone();
     let work = tokio::task::spawn_blocking(move || {
         let report = |step: OpenProgress| {
-            progress.send_replace(Phase::Starting {
-                progress: said(step),
-            });
+            progress.send_replace(Phase::Starting { progress: said(step) });
         };
         Log::open(&log_config, Arc::new(System), Arc::new(System), &report)
     });
@@ -187,11 +161,7 @@ async fn open(config: &Config, phase: &watch::Sender<Phase>) -> Result<Arc<Log>,
         Ok(opened) => opened?,
         Err(panicked) => {
             let source = std::io::Error::other(panicked);
-            return Err(OpenError::Io {
-                path: config.data.display().to_string(),
-                source,
-            }
-            .into());
+            return Err(OpenError::Io { path: config.data.display().to_string(), source }.into());
         }
     };
     if report.frames_rolled_back > 0 {
@@ -221,7 +191,10 @@ async fn set_health(health: &HealthReporter, status: ServingStatus) {
 }
 
 /// Lays the services out as routes, so that more can be served on the same port.
-fn routes(context: &Context, health: HealthServer<impl Health>) -> Result<Routes, StartError> {
+///
+/// # Errors
+/// [`StartError::Reflection`].
+pub fn routes(context: &Context, health: HealthServer<impl Health>) -> Result<Routes, StartError> {
     let size = context.limits.message_bytes_max;
     let event_log = EventLogServiceServer::new(EventLog(context.clone()))
         .max_decoding_message_size(size)
@@ -241,9 +214,7 @@ fn routes(context: &Context, health: HealthServer<impl Health>) -> Result<Routes
             .register_encoded_file_descriptor_set(pb::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(
-                tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
-            )
+            .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)
             .include_reflection_service(false)
     };
     Ok(Routes::new(event_log)
@@ -261,13 +232,9 @@ async fn serve(
     stop: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
     // Without TCP_NODELAY a single small message waits some 40 ms for the other side's delayed acknowledgement.
-    let incoming = TcpIncoming::from(listener)
-        .with_nodelay(Some(true))
-        .with_keepalive(Some(TCP_KEEPALIVE));
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(TCP_KEEPALIVE));
     tonic::transport::Server::builder()
-        .layer(CallLayer {
-            message_bytes_max: config.limits.message_bytes_max,
-        })
+        .layer(CallLayer { message_bytes_max: config.limits.message_bytes_max })
         .max_concurrent_streams(config.connection_streams_max)
         .http2_keepalive_interval(Some(HTTP2_KEEPALIVE))
         .http2_keepalive_timeout(Some(HTTP2_KEEPALIVE_TIMEOUT))
@@ -284,17 +251,11 @@ async fn drain(
     match tokio::time::timeout(longest, &mut transport).await {
         Ok(Ok(served)) => Ok(served?),
         Ok(Err(panicked)) => {
-            error!(
-                error = &panicked as &dyn std::error::Error,
-                "the transport ended badly"
-            );
+            error!(error = &panicked as &dyn std::error::Error, "the transport ended badly");
             Ok(())
         }
         Err(_) => {
-            warn!(
-                seconds = longest.as_secs(),
-                "some calls did not end in time and are cut off"
-            );
+            warn!(seconds = longest.as_secs(), "some calls did not end in time and are cut off");
             transport.abort();
             Ok(())
         }
@@ -303,8 +264,6 @@ async fn drain(
 
 async fn close(log: Arc<Log>) -> Result<(), StartError> {
     let work = tokio::task::spawn_blocking(move || log.close());
-    let closed = work
-        .await
-        .unwrap_or_else(|panicked| Err(std::io::Error::other(panicked)));
+    let closed = work.await.unwrap_or_else(|panicked| Err(std::io::Error::other(panicked)));
     closed.map_err(StartError::Close)
 }

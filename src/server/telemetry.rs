@@ -19,17 +19,11 @@ pub struct LevelError {
 /// # Errors
 /// [`LevelError`].
 pub fn init(format: LogFormat, level: &str) -> Result<(), LevelError> {
-    let filter = EnvFilter::try_new(level).map_err(|_| LevelError {
-        level: level.to_owned(),
-    })?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    let filter = EnvFilter::try_new(level).map_err(|_| LevelError { level: level.to_owned() })?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second initialisation in one process keeps the first: tests start many servers.
     let _ = match format {
-        LogFormat::Human => builder
-            .with_ansi(std::io::stderr().is_terminal())
-            .try_init(),
+        LogFormat::Human => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
         LogFormat::Json => builder.json().with_ansi(false).try_init(),
     };
     Ok(())

@@ -55,15 +55,7 @@ impl Context {
     ) -> Self {
         let subscriptions = Arc::new(Semaphore::new(limits.subscriptions_max));
         let queries = Arc::new(Semaphore::new(limits.queries_max));
-        Self {
-            phase,
-            ids,
-            limits,
-            shutdown,
-            started_at,
-            subscriptions,
-            queries,
-        }
+        Self { phase, ids, limits, shutdown, started_at, subscriptions, queries }
     }
 
     /// Gives the log.
@@ -73,9 +65,9 @@ impl Context {
     pub fn log(&self) -> Result<Arc<Log>, Status> {
         match &*self.phase.borrow() {
             Phase::Serving(log) => Ok(Arc::clone(log)),
-            Phase::Starting { progress } => Err(status::request_error(&RequestError::Starting {
-                progress: progress.clone(),
-            })),
+            Phase::Starting { progress } => {
+                Err(status::request_error(&RequestError::Starting { progress: progress.clone() }))
+            }
             Phase::Stopping => Err(status::request_error(&RequestError::ShuttingDown)),
         }
     }
@@ -85,12 +77,10 @@ impl Context {
     /// # Errors
     /// RESOURCE_EXHAUSTED when there is none.
     pub fn subscription(&self) -> Result<OwnedSemaphorePermit, Status> {
-        Arc::clone(&self.subscriptions)
-            .try_acquire_owned()
-            .map_err(|_| {
-                let subscriptions_max = self.limits.subscriptions_max;
-                status::request_error(&RequestError::SubscriptionsExhausted { subscriptions_max })
-            })
+        Arc::clone(&self.subscriptions).try_acquire_owned().map_err(|_| {
+            let subscriptions_max = self.limits.subscriptions_max;
+            status::request_error(&RequestError::SubscriptionsExhausted { subscriptions_max })
+        })
     }
 
     /// Runs a query on a thread that may wait for the disk; as many at once as the limits allow, others wait.

@@ -17,7 +17,7 @@ use crate::pb;
 use crate::pb::event_log_service_server::EventLogService;
 use crate::subscription::{Machine, Subscription, follow};
 use crate::wire::decode::{self, Start};
-use crate::wire::{RequestError, encode};
+use crate::wire::{RequestError, append, encode};
 
 /// Appends smaller than this are checked where they arrive; larger ones on a thread of their own, so that other
 /// calls of the same connection go on.
@@ -38,10 +38,7 @@ impl EventLogService for EventLog {
     ) -> Result<Response<pb::AppendEventsResponse>, Status> {
         let log = self.0.log()?;
         let request = self.checked(Arc::clone(&log), request.into_inner()).await?;
-        let appended = log
-            .append(request)
-            .await
-            .map_err(|error| self.0.append_failed(&error))?;
+        let appended = log.append(request).await.map_err(|error| self.0.append_failed(&error))?;
         Ok(Response::new(encode::appended(&appended)))
     }
 
@@ -53,17 +50,11 @@ impl EventLogService for EventLog {
         let id = decode::event_id(&request.get_ref().event_id).map_err(|error| refused(&error))?;
         let event = self.0.query(move |context| {
             let head = log.head().position;
-            let found = log
-                .index()
-                .view()
-                .position_of(&id)
-                .filter(|position| *position <= head);
+            let found = log.index().view().position_of(&id).filter(|position| *position <= head);
             let position = found.ok_or_else(|| refused(&RequestError::EventNotFound(id)))?;
             context.read_event(&mut log.reader(), position)
         });
-        Ok(Response::new(pb::GetEventResponse {
-            event: Some(event.await?),
-        }))
+        Ok(Response::new(pb::GetEventResponse { event: Some(event.await?) }))
     }
 
     type ReadEventsStream = Messages<pb::ReadEventsResponse>;
@@ -74,8 +65,8 @@ impl EventLogService for EventLog {
     ) -> Result<Response<Self::ReadEventsStream>, Status> {
         let log = self.0.log()?;
         let head = log.head().position;
-        let request = decode::read_events(request.get_ref(), log.store_id(), head)
-            .map_err(|error| refused(&error))?;
+        let request =
+            decode::read_events(request.get_ref(), log.store_id(), head).map_err(|error| refused(&error))?;
         // One batch being sent and one ready: a slow reader holds no more.
         let (out, messages) = mpsc::channel(1);
         let context = self.0.clone();
@@ -104,8 +95,8 @@ impl EventLogService for EventLog {
         let log = self.0.log()?;
         let permit = self.0.subscription()?;
         let head = log.head().position;
-        let request = decode::subscribe(request.get_ref(), log.store_id(), head)
-            .map_err(|error| refused(&error))?;
+        let request =
+            decode::subscribe(request.get_ref(), log.store_id(), head).map_err(|error| refused(&error))?;
         let after = match request.start {
             Start::After(position) => position,
             Start::Now => head,
@@ -114,22 +105,14 @@ impl EventLogService for EventLog {
         let machine = Machine::new(after, request.pace, log.clock().now());
         let (out, items) = mpsc::channel(crate::subscription::driver::BATCHES_AHEAD);
         let store = log.store_id();
-        tokio::spawn(follow(
-            log,
-            request.filter,
-            machine,
-            out,
-            self.0.shutdown.clone(),
-        ));
+        tokio::spawn(follow(log, request.filter, machine, out, self.0.shutdown.clone()));
         let context = self.0.clone();
         let messages = ReceiverStream::new(items).map(move |item| {
             // The place is given back when the stream is dropped.
             let _held = &permit;
             tokio_stream::iter(context.subscription_item(item, store))
         });
-        Ok(Response::new(Box::pin(futures_util::StreamExt::flatten(
-            messages,
-        ))))
+        Ok(Response::new(Box::pin(futures_util::StreamExt::flatten(messages))))
     }
 
     async fn get_head(
@@ -152,23 +135,15 @@ impl EventLog {
         let small = request.events.len() <= CHECKED_IN_PLACE_MAX;
         let check = move || {
             let (events, conditions) =
-                decode::append(request, &limits, log.ids().as_ref(), log.clock().now())
+                append::append(request, &limits, log.ids().as_ref(), log.clock().now())
                     .map_err(|error| refused(&error))?;
             let events = events
                 .into_iter()
                 .map(|event| log.propose(event.facts, event.content, event.caveats))
                 .collect();
-            Ok(AppendRequest {
-                events,
-                conditions,
-                recorded_by: String::new(),
-            })
+            Ok(AppendRequest { events, conditions, recorded_by: String::new() })
         };
-        if small {
-            check()
-        } else {
-            self.0.query(move |_| check()).await
-        }
+        if small { check() } else { self.0.query(move |_| check()).await }
     }
 }
 
@@ -204,10 +179,7 @@ fn last_before(log: &Log, time: crate::domain::Timestamp, head: Position) -> Pos
     let mut last = Position::ZERO;
     for part in view.parts() {
         // Recorded time increases with position.
-        let before = part
-            .columns()
-            .recorded_at
-            .partition_point(|recorded| *recorded < time.0);
+        let before = part.columns().recorded_at.partition_point(|recorded| *recorded < time.0);
         last = part.base().plus(u64::try_from(before).unwrap_or(u64::MAX));
         if last.0 < part.base().0 + u64::from(part.len()) {
             break;

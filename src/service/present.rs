@@ -31,9 +31,7 @@ impl Context {
     /// # Errors
     /// DATA_LOSS or INTERNAL when it cannot be read.
     pub fn read_event(&self, reader: &mut Reader, position: Position) -> Result<pb::Event, Status> {
-        let record = reader
-            .record(position)
-            .map_err(|error| self.read_failed(&error))?;
+        let record = reader.record(position).map_err(|error| self.read_failed(&error))?;
         self.event(&record)
     }
 }

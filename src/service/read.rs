@@ -14,10 +14,7 @@ use crate::pb::read_events_response::Content;
 use crate::wire::decode::ReadRequest;
 
 /// A batch of a read: about 1 MiB, well under what clients take.
-const READ_BATCH: BatchLimits = BatchLimits {
-    records_max: 1_024,
-    bytes_max: 1_024 * 1_024,
-};
+const READ_BATCH: BatchLimits = BatchLimits { records_max: 1_024, bytes_max: 1_024 * 1_024 };
 
 /// A read under way.
 struct Progress {
@@ -31,13 +28,7 @@ struct Progress {
 
 impl Progress {
     fn new(log: &Log, request: ReadRequest) -> Self {
-        let ReadRequest {
-            filter,
-            direction,
-            from,
-            scope,
-            limit: _,
-        } = request;
+        let ReadRequest { filter, direction, from, scope, limit: _ } = request;
         let (from, bound) = match direction {
             Direction::Forward => (from.unwrap_or(Position::ZERO), scope.as_of),
             Direction::Backward => {
@@ -45,12 +36,7 @@ impl Progress {
                 (from.map_or(top, |from| from.min(top)), Position(1))
             }
         };
-        Self {
-            scan: Scan::new(log, filter, scope.known_at, direction),
-            from,
-            bound,
-            direction,
-        }
+        Self { scan: Scan::new(log, filter, scope.known_at, direction), from, bound, direction }
     }
 
     fn is_done(&self) -> bool {
@@ -62,13 +48,8 @@ impl Progress {
 
     /// Reads the next events, at most `count`; none once the scan is done.
     fn next(&mut self, context: &Context, log: &Log, count: u64) -> Result<Vec<pb::Event>, Status> {
-        let records_max = usize::try_from(count)
-            .unwrap_or(usize::MAX)
-            .min(READ_BATCH.records_max);
-        let limits = BatchLimits {
-            records_max,
-            ..READ_BATCH
-        };
+        let records_max = usize::try_from(count).unwrap_or(usize::MAX).min(READ_BATCH.records_max);
+        let limits = BatchLimits { records_max, ..READ_BATCH };
         while !self.is_done() {
             let batch = self.scan.next(log, self.from, self.bound, limits);
             let batch = batch.map_err(|error| context.read_failed(&error))?;
@@ -114,11 +95,7 @@ pub async fn send(
         }
         left = left.saturating_sub(u64::try_from(events.len()).unwrap_or(u64::MAX));
         let content = Some(Content::Events(pb::EventBatch { events }));
-        if out
-            .send(Ok(pb::ReadEventsResponse { content }))
-            .await
-            .is_err()
-        {
+        if out.send(Ok(pb::ReadEventsResponse { content })).await.is_err() {
             return Ok(());
         }
     }

@@ -27,10 +27,7 @@ impl TimelineService for Timeline {
         let (store, head) = (log.store_id(), log.head().position);
         let asked = decode::list_entries(request.get_ref(), &self.0.limits, store, head);
         let asked = asked.map_err(|error| refused(&error))?;
-        self.0
-            .query(move |context| context.list_entries(&log, &asked))
-            .await
-            .map(Response::new)
+        self.0.query(move |context| context.list_entries(&log, &asked)).await.map(Response::new)
     }
 
     async fn get_entry_history(
@@ -41,10 +38,7 @@ impl TimelineService for Timeline {
         let (store, head) = (log.store_id(), log.head().position);
         let asked = decode::entry_history(request.get_ref(), &self.0.limits, store, head);
         let asked = asked.map_err(|error| refused(&error))?;
-        self.0
-            .query(move |context| context.entry_history(&log, &asked))
-            .await
-            .map(Response::new)
+        self.0.query(move |context| context.entry_history(&log, &asked)).await.map(Response::new)
     }
 
     async fn count_entries(
@@ -54,12 +48,8 @@ impl TimelineService for Timeline {
         let log = self.0.log()?;
         let asked = decode::count_entries(request.get_ref(), log.head().position);
         let asked = asked.map_err(|error| refused(&error))?;
-        let answer = self.0.query(move |_| {
-            Ok(encode::counts(
-                count(&log.index().view(), &asked),
-                asked.scope.as_of,
-            ))
-        });
+        let answer =
+            self.0.query(move |_| Ok(encode::counts(count(&log.index().view(), &asked), asked.scope.as_of)));
         answer.await.map(Response::new)
     }
 }
@@ -72,10 +62,7 @@ struct Page<T> {
 
 impl<T: prost::Message> Page<T> {
     const fn new() -> Self {
-        Self {
-            items: Vec::new(),
-            bytes: 0,
-        }
+        Self { items: Vec::new(), bytes: 0 }
     }
 
     /// Adds an item; gives `false` if the page is full without it.
@@ -123,27 +110,17 @@ impl Context {
         log: &Log,
         asked: &Paged<HistoryRequest>,
     ) -> Result<pb::GetEntryHistoryResponse, Status> {
-        let HistoryRequest {
-            event_id,
-            scope,
-            after,
-            page_size,
-        } = asked.request;
+        let HistoryRequest { event_id, scope, after, page_size } = asked.request;
         let versions = {
             let view = log.index().view();
-            let found = view
-                .position_of(&event_id)
-                .filter(|position| view.in_scope(*position, scope));
+            let found = view.position_of(&event_id).filter(|position| view.in_scope(*position, scope));
             let position = found.ok_or_else(|| refused(&RequestError::EventNotFound(event_id)))?;
             history(&view, position, scope)
         };
         let mut reader = log.reader();
         let mut page = Page::new();
         let mut last = None;
-        let mut pending = versions
-            .iter()
-            .filter(|version| version.position > after)
-            .peekable();
+        let mut pending = versions.iter().filter(|version| version.position > after).peekable();
         while let Some(version) = pending.next_if(|_| page.items.len() < page_size) {
             let event = self.read_event(&mut reader, version.position)?;
             let closer = self.closer(&mut reader, version)?;
@@ -153,16 +130,8 @@ impl Context {
             last = Some(version.position);
         }
         let more = versions.last().map(|version| version.position) > last;
-        let next = last
-            .filter(|_| more)
-            .map(|position| Key { value: 0, position });
-        let token = |after| {
-            PageToken {
-                snapshot: scope.as_of,
-                after,
-            }
-            .encode(log.store_id(), asked.question)
-        };
+        let next = last.filter(|_| more).map(|position| Key { value: 0, position });
+        let token = |after| PageToken { snapshot: scope.as_of, after }.encode(log.store_id(), asked.question);
         Ok(pb::GetEntryHistoryResponse {
             versions: page.items,
             next_page_token: next.map_or_else(String::new, token),
@@ -180,15 +149,9 @@ impl Context {
             return Ok(None);
         };
         let position: Position = position;
-        let record = reader
-            .record(position)
-            .map_err(|error| self.read_failed(&error))?;
+        let record = reader.record(position).map_err(|error| self.read_failed(&error))?;
         let event = self.event(&record)?;
-        let sources = event
-            .sources
-            .into_iter()
-            .map(|source| source.id)
-            .filter(|id| !id.is_empty());
+        let sources = event.sources.into_iter().map(|source| source.id).filter(|id| !id.is_empty());
         Ok(Some((record.event_id, sources.collect())))
     }
 }

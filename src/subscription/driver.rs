@@ -16,10 +16,7 @@ use crate::log::{BatchLimits, Log, Scan};
 /// Batches that wait for a slow reader: one being sent and one ready, the rest stays in the log.
 pub const BATCHES_AHEAD: usize = 2;
 
-const LIMITS: BatchLimits = BatchLimits {
-    records_max: 256,
-    bytes_max: 256 * 1_024,
-};
+const LIMITS: BatchLimits = BatchLimits { records_max: 256, bytes_max: 256 * 1_024 };
 
 /// What a subscription gives.
 #[derive(Debug)]
@@ -64,12 +61,7 @@ pub async fn follow(
     };
     if let Some(end) = ended {
         // The reader may be gone or stuck: it learns the same from its last checkpoint.
-        let _ = out
-            .send(Subscription::End {
-                resume_after: machine.position(),
-                end,
-            })
-            .await;
+        let _ = out.send(Subscription::End { resume_after: machine.position(), end }).await;
     }
 }
 

@@ -123,10 +123,7 @@ impl Machine {
         if !self.started {
             self.started = true;
             self.sign_at = now;
-            return Action::Send(Message::Started {
-                head,
-                after: self.evaluated,
-            });
+            return Action::Send(Message::Started { head, after: self.evaluated });
         }
         let lag = head.0.saturating_sub(self.evaluated.0);
         if self.live && lag > FELL_BEHIND_POSITIONS {
@@ -139,18 +136,12 @@ impl Machine {
         if since >= CHECKPOINT_POSITIONS || now >= due {
             self.checkpoint = self.evaluated;
             self.checkpoint_at = now;
-            return Action::Send(Message::Checkpoint {
-                position: self.evaluated,
-                head,
-            });
+            return Action::Send(Message::Checkpoint { position: self.evaluated, head });
         }
         if lag > 0 {
             // Not beyond the next checkpoint, so that it comes when it is due.
             let step = CHECKPOINT_POSITIONS - since;
-            return Action::Scan {
-                after: self.evaluated,
-                up_to: self.evaluated.plus(step.min(lag)),
-            };
+            return Action::Scan { after: self.evaluated, up_to: self.evaluated.plus(step.min(lag)) };
         }
         if !self.live {
             self.live = true;
@@ -162,9 +153,7 @@ impl Machine {
             self.sign_at = now;
             return Action::Send(Message::Heartbeat { head, time: now });
         }
-        Action::Wait {
-            until: due.min(silence),
-        }
+        Action::Wait { until: due.min(silence) }
     }
 }
 
@@ -172,10 +161,7 @@ impl Machine {
 mod tests {
     use super::*;
 
-    const PACE: Pace = Pace {
-        checkpoint_micros: 5,
-        heartbeat_micros: 10,
-    };
+    const PACE: Pace = Pace { checkpoint_micros: 5, heartbeat_micros: 10 };
 
     fn drive(machine: &mut Machine, head: u64, now: i64) -> Vec<Action> {
         let mut actions = Vec::new();
@@ -195,14 +181,9 @@ mod tests {
         let mut machine = Machine::new(Position(0), PACE, Timestamp(0));
         let head = Position(0);
         let expected = [
-            Action::Send(Message::Started {
-                head,
-                after: Position(0),
-            }),
+            Action::Send(Message::Started { head, after: Position(0) }),
             Action::Send(Message::CaughtUp { head }),
-            Action::Wait {
-                until: Timestamp(5),
-            },
+            Action::Wait { until: Timestamp(5) },
         ];
         assert_eq!(drive(&mut machine, 0, 0), expected);
     }
@@ -213,34 +194,12 @@ mod tests {
         drive(&mut machine, 0, 0);
         let mut sent = Vec::new();
         for now in 1..=20 {
-            sent.extend(
-                drive(&mut machine, 0, now)
-                    .into_iter()
-                    .filter(|a| matches!(a, Action::Send(_))),
-            );
+            sent.extend(drive(&mut machine, 0, now).into_iter().filter(|a| matches!(a, Action::Send(_))));
         }
         let head = Position(0);
-        let checkpoint = Action::Send(Message::Checkpoint {
-            position: head,
-            head,
-        });
-        let heartbeat = |time| {
-            Action::Send(Message::Heartbeat {
-                head,
-                time: Timestamp(time),
-            })
-        };
-        assert_eq!(
-            sent,
-            [
-                checkpoint,
-                checkpoint,
-                heartbeat(10),
-                checkpoint,
-                checkpoint,
-                heartbeat(20)
-            ]
-        );
+        let checkpoint = Action::Send(Message::Checkpoint { position: head, head });
+        let heartbeat = |time| Action::Send(Message::Heartbeat { head, time: Timestamp(time) });
+        assert_eq!(sent, [checkpoint, checkpoint, heartbeat(10), checkpoint, checkpoint, heartbeat(20)]);
     }
 
     #[test]
@@ -270,21 +229,8 @@ mod tests {
         let mut machine = Machine::new(Position(0), PACE, Timestamp(0));
         drive(&mut machine, 1, 0);
         let actions = drive(&mut machine, 20_000, 1);
-        assert_eq!(
-            actions.first(),
-            Some(&Action::Send(Message::FellBehind {
-                head: Position(20_000)
-            }))
-        );
-        let caught_up = Action::Send(Message::CaughtUp {
-            head: Position(20_000),
-        });
-        assert_eq!(
-            actions
-                .iter()
-                .filter(|action| **action == caught_up)
-                .count(),
-            1
-        );
+        assert_eq!(actions.first(), Some(&Action::Send(Message::FellBehind { head: Position(20_000) })));
+        let caught_up = Action::Send(Message::CaughtUp { head: Position(20_000) });
+        assert_eq!(actions.iter().filter(|action| **action == caught_up).count(), 1);
     }
 }

@@ -110,19 +110,12 @@ pub struct Counts {
 /// Counts entries.
 #[must_use]
 pub fn count(view: &View<'_>, request: &CountRequest) -> Counts {
-    let judge = Judge {
-        view,
-        window: request.window,
-        scope: request.scope,
-        include_closed: request.include_closed,
-    };
+    let judge =
+        Judge { view, window: request.window, scope: request.scope, include_closed: request.include_closed };
     let mut counts = Counts::default();
     let mut days: BTreeMap<Day, u64> = BTreeMap::new();
     let mut values: HashMap<String, u64> = HashMap::new();
-    for part in view
-        .parts()
-        .filter(|part| part.base() < request.scope.as_of)
-    {
+    for part in view.parts().filter(|part| part.base() < request.scope.as_of) {
         let entries = entries_of(part, request, &judge);
         counts.total += entries.len();
         match request.group_by {
@@ -146,20 +139,9 @@ pub fn count(view: &View<'_>, request: &CountRequest) -> Counts {
             }
         }
     }
-    let by_day = days.into_iter().map(|(day, count)| Group {
-        key: day.to_string(),
-        count,
-    });
-    let mut by_value: Vec<Group> = values
-        .into_iter()
-        .map(|(key, count)| Group { key, count })
-        .collect();
-    by_value.sort_by(|one, other| {
-        other
-            .count
-            .cmp(&one.count)
-            .then_with(|| one.key.cmp(&other.key))
-    });
+    let by_day = days.into_iter().map(|(day, count)| Group { key: day.to_string(), count });
+    let mut by_value: Vec<Group> = values.into_iter().map(|(key, count)| Group { key, count }).collect();
+    by_value.sort_by(|one, other| other.count.cmp(&one.count).then_with(|| one.key.cmp(&other.key)));
     counts.groups = by_day.chain(by_value).collect();
     let omitted = counts.groups.len().saturating_sub(request.group_limit);
     counts.omitted_groups = u64::try_from(omitted).unwrap_or(u64::MAX);
@@ -168,9 +150,7 @@ pub fn count(view: &View<'_>, request: &CountRequest) -> Counts {
 }
 
 fn entries_of(part: &dyn Part, request: &CountRequest, judge: &Judge<'_>) -> RoaringBitmap {
-    let found = request
-        .filter
-        .slots(part, part.slots_up_to(request.scope.as_of));
+    let found = request.filter.slots(part, part.slots_up_to(request.scope.as_of));
     let entries = slots_of(&found).filter(|slot| judge.judge(part, *slot).is_some());
     entries.map(u32::from).collect()
 }

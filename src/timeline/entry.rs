@@ -79,14 +79,9 @@ impl Judge<'_> {
             None => Certainty::Must,
         };
         let knowledge = self.view.knowledge();
-        let touched = knowledge
-            .touched(part.base())
-            .is_some_and(|slots| slots.contains(u32::from(slot)));
-        let status = if touched {
-            knowledge.status(part.position_at(slot), self.scope)
-        } else {
-            Status::Current
-        };
+        let touched = knowledge.touched(part.base()).is_some_and(|slots| slots.contains(u32::from(slot)));
+        let status =
+            if touched { knowledge.status(part.position_at(slot), self.scope) } else { Status::Current };
         (self.include_closed || status == Status::Current).then_some((certainty, status))
     }
 
@@ -95,12 +90,7 @@ impl Judge<'_> {
     pub fn version_count(&self, position: Position) -> usize {
         let knowledge = self.view.knowledge();
         let scope = self.scope;
-        let history = knowledge.history(position, |position, known_at| {
-            scope.contains(position, known_at)
-        });
-        history
-            .into_iter()
-            .filter(|version| !knowledge.only_retracts(*version))
-            .count()
+        let history = knowledge.history(position, |position, known_at| scope.contains(position, known_at));
+        history.into_iter().filter(|version| !knowledge.only_retracts(*version)).count()
     }
 }

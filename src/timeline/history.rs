@@ -34,17 +34,14 @@ impl Version {
 #[must_use]
 pub fn history(view: &View<'_>, position: Position, scope: Scope) -> Vec<Version> {
     let knowledge = view.knowledge();
-    let versions = knowledge.history(position, |position, known_at| {
-        scope.contains(position, known_at)
-    });
+    let versions = knowledge.history(position, |position, known_at| scope.contains(position, known_at));
     let versions = versions.into_iter().filter_map(|position| {
         let status = knowledge.status(position, scope);
         let known_to = match status {
             // Of several closers the first to be known ends what the public believed.
-            Status::Closed(_) => knowledge
-                .effective_closers(position, scope)
-                .map(|edge| edge.carrier_known_at)
-                .min(),
+            Status::Closed(_) => {
+                knowledge.effective_closers(position, scope).map(|edge| edge.carrier_known_at).min()
+            }
             Status::Duplicate(edge) => Some(edge.carrier_known_at),
             Status::Current | Status::Retraction => None,
         };
@@ -52,13 +49,7 @@ pub fn history(view: &View<'_>, position: Position, scope: Scope) -> Vec<Version
             Status::Closed(edge) | Status::Duplicate(edge) => Some(edge),
             Status::Current | Status::Retraction => None,
         };
-        Some(Version {
-            position,
-            status,
-            known_from: view.known_at(position)?,
-            known_to,
-            closed_by,
-        })
+        Some(Version { position, status, known_from: view.known_at(position)?, known_to, closed_by })
     });
     versions.collect()
 }

@@ -38,24 +38,15 @@ pub struct Listed {
 /// Lists entries.
 #[must_use]
 pub fn list(view: &View<'_>, request: &ListRequest) -> Listed {
-    let judge = Judge {
-        view,
-        window: request.window,
-        scope: request.scope,
-        include_closed: request.include_closed,
-    };
+    let judge =
+        Judge { view, window: request.window, scope: request.scope, include_closed: request.include_closed };
     let mut entries = Vec::new();
     let mut keys: Vec<Key> = Vec::new();
-    for (part, slot) in Merge::new(
-        view,
-        &request.filter,
-        request.scope,
-        request.order,
-        request.after,
-    ) {
-        if request.window.is_some_and(|window| {
-            ends_the_walk(request.order, window, request.order.key(part, slot))
-        }) {
+    for (part, slot) in Merge::new(view, &request.filter, request.scope, request.order, request.after) {
+        if request
+            .window
+            .is_some_and(|window| ends_the_walk(request.order, window, request.order.key(part, slot)))
+        {
             break;
         }
         let Some((certainty, status)) = judge.judge(part, slot) else {
@@ -63,34 +54,16 @@ pub fn list(view: &View<'_>, request: &ListRequest) -> Listed {
         };
         if entries.len() == request.page_size {
             let next = keys.last().copied();
-            return Listed {
-                entries,
-                keys,
-                next,
-            };
+            return Listed { entries, keys, next };
         }
         let position = part.position_at(slot);
-        let touched =
-            status != Status::Current || !view.knowledge().carried_by(position).is_empty();
+        let touched = status != Status::Current || !view.knowledge().carried_by(position).is_empty();
         let history = touched || !view.knowledge().closers(position).is_empty();
-        let version_count = if history {
-            judge.version_count(position)
-        } else {
-            1
-        };
-        entries.push(Entry {
-            position,
-            status,
-            certainty,
-            version_count,
-        });
+        let version_count = if history { judge.version_count(position) } else { 1 };
+        entries.push(Entry { position, status, certainty, version_count });
         keys.push(request.order.key(part, slot));
     }
-    Listed {
-        entries,
-        keys,
-        next: None,
-    }
+    Listed { entries, keys, next: None }
 }
 
 /// In order of start, what follows an entry that starts after the window starts after it, too.

@@ -44,10 +44,7 @@ const WALK_FROM_ONE_IN: u64 = 16;
 
 impl Order {
     const fn is_descending(self) -> bool {
-        matches!(
-            self,
-            Self::ValidStartDescending | Self::KnownAtDescending | Self::RecordedDescending
-        )
+        matches!(self, Self::ValidStartDescending | Self::KnownAtDescending | Self::RecordedDescending)
     }
 
     /// Gives the key of an event.
@@ -56,56 +53,38 @@ impl Order {
         let position = part.position_at(slot);
         let columns = part.columns();
         let value = match self {
-            Self::ValidStart | Self::ValidStartDescending => columns
-                .earliest_start
-                .get(usize::from(slot))
-                .copied()
-                .map_or(i64::MIN, i64::from),
+            Self::ValidStart | Self::ValidStartDescending => {
+                columns.earliest_start.get(usize::from(slot)).copied().map_or(i64::MIN, i64::from)
+            }
             Self::KnownAt | Self::KnownAtDescending => {
                 columns.known_at(slot).map_or(i64::MIN, |known| known.0)
             }
-            Self::Recorded | Self::RecordedDescending => {
-                i64::try_from(position.0).unwrap_or(i64::MAX)
-            }
+            Self::Recorded | Self::RecordedDescending => i64::try_from(position.0).unwrap_or(i64::MAX),
         };
         Key { value, position }
     }
 
     fn rank(self, key: Key) -> Rank {
         // The complement turns the order of integers round, without overflow.
-        if self.is_descending() {
-            (!key.value, !key.position.0)
-        } else {
-            (key.value, key.position.0)
-        }
+        if self.is_descending() { (!key.value, !key.position.0) } else { (key.value, key.position.0) }
     }
 
     /// Gives a rank that no event of the part comes before.
     fn first_rank(self, part: &dyn Part) -> Rank {
         let last = part.base().0 + u64::from(part.len());
         let (value, position) = match self {
-            Self::ValidStart => (
-                part.valid_ends()
-                    .map_or(i64::MIN, |(least, _)| i64::from(least)),
-                part.base().0,
-            ),
-            Self::ValidStartDescending => (
-                part.valid_ends()
-                    .map_or(i64::MAX, |(_, most)| i64::from(most)),
-                last,
-            ),
+            Self::ValidStart => {
+                (part.valid_ends().map_or(i64::MIN, |(least, _)| i64::from(least)), part.base().0)
+            }
+            Self::ValidStartDescending => {
+                (part.valid_ends().map_or(i64::MAX, |(_, most)| i64::from(most)), last)
+            }
             Self::KnownAt => (i64::MIN, 0),
             Self::KnownAtDescending => (i64::MAX, u64::MAX),
-            Self::Recorded => (
-                i64::try_from(part.base().0).unwrap_or(i64::MAX),
-                part.base().0,
-            ),
+            Self::Recorded => (i64::try_from(part.base().0).unwrap_or(i64::MAX), part.base().0),
             Self::RecordedDescending => (i64::try_from(last).unwrap_or(i64::MAX), last),
         };
-        self.rank(Key {
-            value,
-            position: Position(position),
-        })
+        self.rank(Key { value, position: Position(position) })
     }
 }
 
@@ -136,36 +115,20 @@ impl<'a> Merge<'a> {
         order: Order,
         after: Option<Key>,
     ) -> Self {
-        let parts = view
-            .parts()
-            .filter(|part| part.base() < scope.as_of && !part.is_empty());
-        let parts: Vec<Walk<'a>> = parts
-            .map(|part| Walk {
-                part,
-                slots: Box::new(std::iter::empty()),
-            })
-            .collect();
+        let parts = view.parts().filter(|part| part.base() < scope.as_of && !part.is_empty());
+        let parts: Vec<Walk<'a>> =
+            parts.map(|part| Walk { part, slots: Box::new(std::iter::empty()) }).collect();
         let unopened = parts.iter().enumerate();
-        let heap = unopened
-            .map(|(index, walk)| Reverse((order.first_rank(walk.part), index, None)))
-            .collect();
-        Self {
-            filter,
-            scope,
-            order,
-            after,
-            parts,
-            heap,
-        }
+        let heap =
+            unopened.map(|(index, walk)| Reverse((order.first_rank(walk.part), index, None))).collect();
+        Self { filter, scope, order, after, parts, heap }
     }
 
     fn open(&mut self, index: usize) {
         let Some(walk) = self.parts.get_mut(index) else {
             return;
         };
-        let found = self
-            .filter
-            .slots(walk.part, walk.part.slots_up_to(self.scope.as_of));
+        let found = self.filter.slots(walk.part, walk.part.slots_up_to(self.scope.as_of));
         walk.slots = ordered(walk.part, found, self.order, self.after);
     }
 
@@ -214,24 +177,14 @@ fn ordered<'a>(
             if let Some(after) = after {
                 found.remove_range(0..part.slots_up_to(after.position));
             }
-            Box::new(
-                found
-                    .into_iter()
-                    .filter_map(|slot| u16::try_from(slot).ok()),
-            )
+            Box::new(found.into_iter().filter_map(|slot| u16::try_from(slot).ok()))
         }
         Order::RecordedDescending => {
             let mut found = found;
             if let Some(after) = after {
-                found
-                    .remove_range(part.slots_up_to(Position(after.position.0.saturating_sub(1)))..);
+                found.remove_range(part.slots_up_to(Position(after.position.0.saturating_sub(1)))..);
             }
-            Box::new(
-                found
-                    .into_iter()
-                    .rev()
-                    .filter_map(|slot| u16::try_from(slot).ok()),
-            )
+            Box::new(found.into_iter().rev().filter_map(|slot| u16::try_from(slot).ok()))
         }
         Order::ValidStart | Order::ValidStartDescending
             if found.len().saturating_mul(WALK_FROM_ONE_IN) >= u64::from(part.len()) =>
@@ -241,15 +194,11 @@ fn ordered<'a>(
             let walk = part.valid_order(from, ascending);
             Box::new(walk.filter(move |slot| found.contains(u32::from(*slot))))
         }
-        Order::ValidStart
-        | Order::ValidStartDescending
-        | Order::KnownAt
-        | Order::KnownAtDescending => {
+        Order::ValidStart | Order::ValidStartDescending | Order::KnownAt | Order::KnownAtDescending => {
             let limit = after.map(|after| order.rank(after));
             let ranked = slots_of(&found).map(|slot| (order.rank(order.key(part, slot)), slot));
-            let mut ranked: Vec<(Rank, u16)> = ranked
-                .filter(|(rank, _)| limit.is_none_or(|limit| *rank > limit))
-                .collect();
+            let mut ranked: Vec<(Rank, u16)> =
+                ranked.filter(|(rank, _)| limit.is_none_or(|limit| *rank > limit)).collect();
             ranked.sort_unstable();
             Box::new(ranked.into_iter().map(|(_, slot)| slot))
         }
@@ -258,8 +207,7 @@ fn ordered<'a>(
 
 /// Gives the bound of the first slot that can come after a key.
 fn start_of_walk(part: &dyn Part, after: Key, ascending: bool) -> (i32, u16) {
-    let day =
-        i32::try_from(after.value).unwrap_or(if after.value < 0 { i32::MIN } else { i32::MAX });
+    let day = i32::try_from(after.value).unwrap_or(if after.value < 0 { i32::MIN } else { i32::MAX });
     // Slots of the same day at or below the position are done in ascending order, at or above it in descending.
     let done = part.slots_up_to(after.position);
     if ascending {

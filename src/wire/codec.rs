@@ -53,27 +53,19 @@ impl<U: Message + Default> Decoder for FieldDecoder<U> {
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
         // No copy: the buffer hands its bytes over.
         let bytes = buffer.copy_to_bytes(buffer.remaining());
-        U::decode(bytes.clone())
-            .map(Some)
-            .map_err(|error| refuse(&error, &bytes))
+        U::decode(bytes.clone()).map(Some).map_err(|error| refuse(&error, &bytes))
     }
 }
 
 fn refuse(error: &prost::DecodeError, bytes: &Bytes) -> Status {
     // The decoder names the messages from the innermost to the outermost, `Event.title: Request.events: reason`.
     let text = error.to_string();
-    let outermost = text
-        .split(": ")
-        .filter_map(|part| part.split_once('.'))
-        .map(|(message, _)| message)
-        .last();
+    let outermost =
+        text.split(": ").filter_map(|part| part.split_once('.')).map(|(message, _)| message).last();
     let message = outermost.and_then(|name| POOL.get_message_by_name(&format!("annals.v1.{name}")));
     match message.and_then(|message| utf8::invalid_path(&message, bytes)) {
         Some(field) => {
-            let violation = Violation {
-                field,
-                description: "is not UTF-8".to_owned(),
-            };
+            let violation = Violation { field, description: "is not UTF-8".to_owned() };
             status::request_error(&RequestError::Invalid(Invalid(vec![violation])))
         }
         None => status::request_error(&RequestError::NotProtobuf { reason: text }),

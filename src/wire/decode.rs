@@ -1,159 +1,22 @@
 //! Requests, from the wire: every violation at once.
 
-use std::collections::HashSet;
-
 use prost_types::Duration as WireDuration;
 
 use super::filter::filter;
-use super::limits::{CONDITIONS_MAX, GROUPS_MAX, Limits};
+use super::limits::{GROUPS_MAX, Limits};
 use super::page_token::{self, PageToken};
 use super::status::RequestError;
 use crate::clock::IdSource;
 use crate::codec::check::{moment, optional_number};
-use crate::codec::{Prepared, prepare};
 use crate::domain::{
-    Bounds, CalendarUnit, Day, EventId, Findings, Invalid, Position, Revision, Shape, StoreId,
-    StreamName, TimeSpan, Timestamp,
+    Bounds, CalendarUnit, Day, EventId, Findings, Invalid, Position, Shape, StoreId, TimeSpan, Timestamp,
 };
 use crate::filter::Filter;
 use crate::index::Scope;
 use crate::journal::Direction;
-use crate::log::{Condition, Expected};
 use crate::pb;
-use crate::pb::condition::Condition as WireCondition;
-use crate::pb::stream_condition::Expected as WireExpected;
 use crate::subscription::Pace;
 use crate::timeline::{Axis, Certainty, CountRequest, Facet, GroupBy, ListRequest, Order, Window};
-
-/// Reads an append: the events, checked and encoded, and the conditions.
-///
-/// # Errors
-/// [`RequestError`] with every violation of every event; or the limit that is passed.
-pub fn append(
-    request: pb::AppendEventsRequest,
-    limits: &Limits,
-    ids: &dyn IdSource,
-    now: Timestamp,
-) -> Result<(Vec<Prepared>, Vec<Condition>), RequestError> {
-    let count = request.events.len();
-    if count > limits.batch_events_max {
-        return Err(RequestError::TooManyEvents {
-            events: count,
-            events_max: limits.batch_events_max,
-        });
-    }
-    let mut findings = Findings::default();
-    if count == 0 {
-        findings.violation_at("events", "must not be empty");
-    }
-    let mut prepared = Vec::with_capacity(count);
-    let mut seen = HashSet::with_capacity(count);
-    for (index, event) in request.events.into_iter().enumerate() {
-        findings.at_event("events", index, |f| {
-            let Some(event) = prepare(event, ids.event_id(), now, f) else {
-                return;
-            };
-            if !seen.insert(event.facts.event_id) {
-                f.violation_at("id", "stands twice in the request");
-            }
-            prepared.push(event);
-        });
-    }
-    let conditions = conditions(&mut findings, &request.conditions);
-    findings.into_result()?;
-    let mut total = 0;
-    for (index, event) in prepared.iter().enumerate() {
-        let bytes = event.content.len();
-        if bytes > limits.event_bytes_max {
-            return Err(RequestError::EventTooLarge {
-                index,
-                bytes,
-                bytes_max: limits.event_bytes_max,
-            });
-        }
-        total += bytes;
-    }
-    if total > limits.batch_bytes_max {
-        return Err(RequestError::BatchTooLarge {
-            bytes: total,
-            bytes_max: limits.batch_bytes_max,
-        });
-    }
-    Ok((prepared, conditions))
-}
-
-fn conditions(findings: &mut Findings, found: &[pb::Condition]) -> Vec<Condition> {
-    if found.len() > CONDITIONS_MAX {
-        findings.violation_at(
-            "conditions",
-            format_args!("must be at most {CONDITIONS_MAX}, are {}", found.len()),
-        );
-    }
-    let read = found.iter().enumerate().filter_map(|(index, found)| {
-        findings.at_index("conditions", index, |f| condition(f, found))
-    });
-    read.collect()
-}
-
-fn condition(findings: &mut Findings, found: &pb::Condition) -> Option<Condition> {
-    match &found.condition {
-        Some(WireCondition::Stream(stream)) => {
-            findings.at("stream", |f| stream_condition(f, stream))
-        }
-        Some(WireCondition::NoneSince(none)) => findings.at("none_since", |f| {
-            let filter = filter(f, none.filter.as_ref());
-            Some(Condition::NoneSince {
-                filter,
-                after: Position(none.after_position),
-            })
-        }),
-        Some(WireCondition::Absent(absent)) => findings.at("absent", |f| {
-            let filter = filter(f, absent.filter.as_ref());
-            if filter.is_all() {
-                f.violation_at("filter", "must ask something: it would match every event");
-            }
-            Some(Condition::Absent { filter })
-        }),
-        None => {
-            findings.violation("must have one of stream, none_since and absent");
-            None
-        }
-    }
-}
-
-fn stream_condition(findings: &mut Findings, found: &pb::StreamCondition) -> Option<Condition> {
-    let name = StreamName::parse(&found.name)
-        .map_err(|error| findings.violation_at("name", error))
-        .ok();
-    let expected = match found.expected {
-        Some(WireExpected::Revision(0)) => {
-            findings.violation_at(
-                "revision",
-                "begins with 1: for a stream without events set empty",
-            );
-            None
-        }
-        Some(WireExpected::Revision(revision)) => Some(Expected::Revision(Revision(revision))),
-        Some(WireExpected::Empty(true)) => Some(Expected::Empty),
-        Some(WireExpected::Exists(true)) => Some(Expected::Exists),
-        Some(WireExpected::Empty(false)) => {
-            findings.violation_at("empty", "must be true where it is set");
-            None
-        }
-        Some(WireExpected::Exists(false)) => {
-            findings.violation_at("exists", "must be true where it is set");
-            None
-        }
-        None => {
-            findings.violation("must have one of revision, empty and exists");
-            None
-        }
-    };
-    Some(Condition::Stream {
-        name: name?,
-        expected: expected?,
-    })
-}
 
 /// Reads an event id.
 ///
@@ -161,9 +24,7 @@ fn stream_condition(findings: &mut Findings, found: &pb::StreamCondition) -> Opt
 /// [`RequestError::Invalid`].
 pub fn event_id(text: &str) -> Result<EventId, RequestError> {
     let mut findings = Findings::default();
-    let id = EventId::parse(text)
-        .map_err(|error| findings.violation_at("event_id", error))
-        .ok();
+    let id = EventId::parse(text).map_err(|error| findings.violation_at("event_id", error)).ok();
     findings.into_result()?;
     id.ok_or_else(|| RequestError::Invalid(Invalid(Vec::new())))
 }
@@ -174,11 +35,7 @@ pub fn event_id(text: &str) -> Result<EventId, RequestError> {
 /// [`RequestError::BeyondHead`].
 pub fn within(position: u64, head: Position) -> Result<Position, RequestError> {
     let position = Position(position);
-    if position > head {
-        Err(RequestError::BeyondHead { position, head })
-    } else {
-        Ok(position)
-    }
+    if position > head { Err(RequestError::BeyondHead { position, head }) } else { Ok(position) }
 }
 
 /// Holds a store id that the client expects against the store.
@@ -190,10 +47,7 @@ pub fn same_store(expected: &str, store: StoreId) -> Result<(), RequestError> {
         return Ok(());
     }
     let given: String = expected.chars().take(64).collect();
-    Err(RequestError::StoreMismatch {
-        given,
-        actual: store,
-    })
+    Err(RequestError::StoreMismatch { given, actual: store })
 }
 
 /// Reads a scope; `as_of` 0 is left 0.
@@ -202,19 +56,12 @@ fn scope(findings: &mut Findings, found: Option<&pb::Scope>) -> Scope {
         return Scope::up_to(Position::ZERO);
     };
     let known_at = findings.at("scope", |f| moment(f, "known_at", found.known_at.as_ref()));
-    Scope {
-        as_of: Position(found.as_of_position),
-        known_at: known_at.unwrap_or(Timestamp::MAX),
-    }
+    Scope { as_of: Position(found.as_of_position), known_at: known_at.unwrap_or(Timestamp::MAX) }
 }
 
 /// Pins a scope to a real position.
 fn pinned(scope: Scope, head: Position) -> Result<Scope, RequestError> {
-    let as_of = if scope.as_of == Position::ZERO {
-        head
-    } else {
-        within(scope.as_of.0, head)?
-    };
+    let as_of = if scope.as_of == Position::ZERO { head } else { within(scope.as_of.0, head)? };
     Ok(Scope { as_of, ..scope })
 }
 
@@ -228,20 +75,15 @@ fn window(findings: &mut Findings, found: Option<&pb::ValidWindow>) -> Option<Wi
         {
             f.violation_at("to", "must be after from");
         }
-        let certainty = match optional_number(f, "match", found.r#match, |n| {
-            pb::valid_window::Match::try_from(n).ok()
-        }) {
-            Some(pb::valid_window::Match::Must) => Certainty::Must,
-            Some(pb::valid_window::Match::May | pb::valid_window::Match::Unspecified) | None => {
-                Certainty::May
-            }
-        };
+        let certainty =
+            match optional_number(f, "match", found.r#match, |n| pb::valid_window::Match::try_from(n).ok()) {
+                Some(pb::valid_window::Match::Must) => Certainty::Must,
+                Some(pb::valid_window::Match::May | pb::valid_window::Match::Unspecified) | None => {
+                    Certainty::May
+                }
+            };
         let from = from.map_or(Bounds::OPEN_START, Day::number);
-        Some(Window {
-            from,
-            to: to.map_or(Bounds::OPEN_END, Day::number),
-            certainty,
-        })
+        Some(Window { from, to: to.map_or(Bounds::OPEN_END, Day::number), certainty })
     })
 }
 
@@ -251,9 +93,7 @@ fn bound(findings: &mut Findings, field: &'static str, text: &str) -> Option<Day
         return None;
     }
     match TimeSpan::parse(text, "", Some(Shape::Period), Shape::Period) {
-        Ok(span)
-            if !span.approximate && !span.uncertain && !text.contains(['/', '[', 'X', 'T']) =>
-        {
+        Ok(span) if !span.approximate && !span.uncertain && !text.contains(['/', '[', 'X', 'T']) => {
             span.earliest_start
         }
         Ok(_) => {
@@ -305,8 +145,7 @@ pub fn list_entries(
     let window = window(&mut findings, request.valid.as_ref());
     let scope = scope(&mut findings, request.scope.as_ref());
     let page_size = page_size(&mut findings, request.page_size, limits);
-    let order = optional_number(&mut findings, "order", request.order, order_of)
-        .unwrap_or(Order::ValidStart);
+    let order = optional_number(&mut findings, "order", request.order, order_of).unwrap_or(Order::ValidStart);
     findings.into_result()?;
     let mut asked = request.clone();
     asked.page_token.clear();
@@ -321,15 +160,7 @@ pub fn list_entries(
     }
     let include_closed = request.include_closed;
     Ok(Paged {
-        request: ListRequest {
-            filter,
-            window,
-            scope,
-            order,
-            after,
-            page_size,
-            include_closed,
-        },
+        request: ListRequest { filter, window, scope, order, after, page_size, include_closed },
         question,
     })
 }
@@ -370,9 +201,7 @@ pub fn entry_history(
     head: Position,
 ) -> Result<Paged<HistoryRequest>, RequestError> {
     let mut findings = Findings::default();
-    let id = EventId::parse(&request.event_id)
-        .map_err(|error| findings.violation_at("event_id", error))
-        .ok();
+    let id = EventId::parse(&request.event_id).map_err(|error| findings.violation_at("event_id", error)).ok();
     let scope = scope(&mut findings, request.scope.as_ref());
     let page_size = page_size(&mut findings, request.page_size, limits);
     findings.into_result()?;
@@ -388,15 +217,7 @@ pub fn entry_history(
         scope.as_of = within(token.snapshot.0, head)?;
         after = token.after.position;
     }
-    Ok(Paged {
-        request: HistoryRequest {
-            event_id,
-            scope,
-            after,
-            page_size,
-        },
-        question,
-    })
+    Ok(Paged { request: HistoryRequest { event_id, scope, after, page_size }, question })
 }
 
 /// Reads a count.
@@ -434,14 +255,7 @@ pub fn count_entries(
     findings.into_result()?;
     let scope = pinned(scope, head)?;
     let include_closed = request.include_closed;
-    Ok(CountRequest {
-        filter,
-        window,
-        scope,
-        include_closed,
-        group_by,
-        group_limit,
-    })
+    Ok(CountRequest { filter, window, scope, include_closed, group_by, group_limit })
 }
 
 fn time_buckets(findings: &mut Findings, found: &pb::TimeBuckets) -> Option<GroupBy> {
@@ -522,20 +336,10 @@ pub fn read_events(
     let from = request.from_position_exclusive;
     let direction = direction.unwrap_or(Direction::Forward);
     // Going back from just above the head is how a client that counts starts at the head.
-    let reach = if direction == Direction::Backward {
-        head.next()
-    } else {
-        head
-    };
+    let reach = if direction == Direction::Backward { head.next() } else { head };
     within(from, reach)?;
     let from = (from != 0).then_some(Position(from));
-    Ok(ReadRequest {
-        filter,
-        direction,
-        from,
-        limit,
-        scope: pinned(scope, head)?,
-    })
+    Ok(ReadRequest { filter, direction, from, limit, scope: pinned(scope, head)? })
 }
 
 /// Where a subscription begins.
@@ -572,18 +376,8 @@ pub fn subscribe(
     use pb::subscribe_events_request::Start as Wire;
     let mut findings = Findings::default();
     let filter = filter(&mut findings, request.filter.as_ref());
-    let checkpoint = interval(
-        &mut findings,
-        "checkpoint_interval",
-        request.checkpoint_interval.as_ref(),
-        5,
-    );
-    let heartbeat = interval(
-        &mut findings,
-        "heartbeat_interval",
-        request.heartbeat_interval.as_ref(),
-        10,
-    );
+    let checkpoint = interval(&mut findings, "checkpoint_interval", request.checkpoint_interval.as_ref(), 5);
+    let heartbeat = interval(&mut findings, "heartbeat_interval", request.heartbeat_interval.as_ref(), 10);
     let start = match &request.start {
         None | Some(Wire::FromStart(true)) => Some(Start::After(Position::ZERO)),
         Some(Wire::AfterPosition(position)) => Some(Start::After(Position(*position))),
@@ -609,10 +403,7 @@ pub fn subscribe(
     Ok(SubscribeRequest {
         filter,
         start,
-        pace: Pace {
-            checkpoint_micros: checkpoint,
-            heartbeat_micros: heartbeat,
-        },
+        pace: Pace { checkpoint_micros: checkpoint, heartbeat_micros: heartbeat },
     })
 }
 
@@ -625,10 +416,7 @@ fn interval(
     let Some(found) = found else {
         return default_seconds * 1_000_000;
     };
-    let micros = found
-        .seconds
-        .saturating_mul(1_000_000)
-        .saturating_add(i64::from(found.nanos) / 1_000);
+    let micros = found.seconds.saturating_mul(1_000_000).saturating_add(i64::from(found.nanos) / 1_000);
     if !(1_000_000..=60_000_000).contains(&micros) {
         findings.violation_at(field, "must lie in 1 s to 60 s");
     }

@@ -32,8 +32,7 @@ pub fn duration(duration: Duration) -> prost_types::Duration {
 /// Writes where the events of an append stand.
 #[must_use]
 pub fn appended(appended: &Appended) -> pb::AppendEventsResponse {
-    let position =
-        |event: Option<&crate::log::AppendedEvent>| event.map_or(0, |event| event.position.0);
+    let position = |event: Option<&crate::log::AppendedEvent>| event.map_or(0, |event| event.position.0);
     pb::AppendEventsResponse {
         first_position: position(appended.events.first()),
         last_position: position(appended.events.last()),
@@ -72,36 +71,27 @@ pub fn subscription_message(message: Message, store: StoreId) -> pb::SubscribeEv
             store_id: store.to_string(),
             after_position: after.0,
         }),
-        Message::Checkpoint { position, head } => Content::Checkpoint(pb::Checkpoint {
-            position: position.0,
-            head: head.0,
-        }),
+        Message::Checkpoint { position, head } => {
+            Content::Checkpoint(pb::Checkpoint { position: position.0, head: head.0 })
+        }
         Message::CaughtUp { head } => Content::CaughtUp(pb::CaughtUp { head: head.0 }),
         Message::FellBehind { head } => Content::FellBehind(pb::FellBehind { head: head.0 }),
-        Message::Heartbeat { head, time } => Content::Heartbeat(pb::Heartbeat {
-            head: head.0,
-            time: Some(moment_of(time)),
-        }),
+        Message::Heartbeat { head, time } => {
+            Content::Heartbeat(pb::Heartbeat { head: head.0, time: Some(moment_of(time)) })
+        }
     };
-    pb::SubscribeEventsResponse {
-        content: Some(content),
-    }
+    pb::SubscribeEventsResponse { content: Some(content) }
 }
 
 /// Writes events of a subscription.
 #[must_use]
 pub fn subscription_events(events: Vec<pb::Event>) -> pb::SubscribeEventsResponse {
-    pb::SubscribeEventsResponse {
-        content: Some(Content::Events(pb::EventBatch { events })),
-    }
+    pb::SubscribeEventsResponse { content: Some(Content::Events(pb::EventBatch { events })) }
 }
 
 /// Writes the end of a subscription.
 #[must_use]
-pub fn subscription_end(
-    resume_after: Position,
-    end: &SubscriptionEnd,
-) -> pb::SubscribeEventsResponse {
+pub fn subscription_end(resume_after: Position, end: &SubscriptionEnd) -> pb::SubscribeEventsResponse {
     use crate::journal::ReadError as JournalError;
     use crate::log::error::ReadError;
     use pb::ending::Reason;
@@ -109,9 +99,7 @@ pub fn subscription_end(
         SubscriptionEnd::ShuttingDown => Reason::ShuttingDown,
         SubscriptionEnd::Failed(ReadError::Journal(JournalError::Io(_))) => Reason::ReadFailed,
         SubscriptionEnd::Failed(
-            ReadError::Journal(JournalError::Corrupt { .. })
-            | ReadError::Stored(_)
-            | ReadError::Missing(_),
+            ReadError::Journal(JournalError::Corrupt { .. }) | ReadError::Stored(_) | ReadError::Missing(_),
         ) => Reason::Corrupt,
     };
     let content = Content::Ending(pb::Ending {
@@ -119,25 +107,21 @@ pub fn subscription_end(
         resume_after_position: resume_after.0,
         retry_after: Some(duration(Duration::from_secs(1))),
     });
-    pb::SubscribeEventsResponse {
-        content: Some(content),
-    }
+    pb::SubscribeEventsResponse { content: Some(content) }
 }
 
-const fn link_type(link_type: LinkType) -> i32 {
+fn link_type(link_type: LinkType) -> i32 {
     // The numbers of the vocabulary are those of the wire.
-    link_type.number() as i32
+    link_type.number().into()
 }
 
-const fn status(status: Status) -> pb::entry::Status {
+fn status(status: Status) -> pb::entry::Status {
     use pb::entry::Status as Wire;
     match status {
         Status::Current => Wire::Current,
-        Status::Closed(edge) => match edge.link_type {
-            LinkType::Corrects => Wire::Corrected,
-            LinkType::Retracts => Wire::Retracted,
-            _ => Wire::Superseded,
-        },
+        Status::Closed(edge) if edge.link_type == LinkType::Corrects => Wire::Corrected,
+        Status::Closed(edge) if edge.link_type == LinkType::Retracts => Wire::Retracted,
+        Status::Closed(_) => Wire::Superseded,
         Status::Duplicate(_) => Wire::Duplicate,
         Status::Retraction => Wire::Retraction,
     }
@@ -166,22 +150,16 @@ pub fn version(
     event: pb::Event,
     closer: Option<(EventId, Vec<String>)>,
 ) -> pb::EntryVersion {
-    let closing = version
-        .closed_by
-        .zip(closer)
-        .map(|(edge, (id, source_ids))| pb::Closing {
-            event_id: id.to_string(),
-            r#type: link_type(edge.link_type),
-            source_ids,
-        });
+    let closing = version.closed_by.zip(closer).map(|(edge, (id, source_ids))| pb::Closing {
+        event_id: id.to_string(),
+        r#type: link_type(edge.link_type),
+        source_ids,
+    });
     pb::EntryVersion {
         event: Some(event),
         status: status(version.status).into(),
         known_from: Some(moment_of(version.known_from)),
-        known_to: version
-            .known_to
-            .filter(|known_to| *known_to != Timestamp::MAX)
-            .map(moment_of),
+        known_to: version.known_to.filter(|known_to| *known_to != Timestamp::MAX).map(moment_of),
         position_from: version.position.0,
         position_to: version.closed_by.map_or(0, |edge| edge.carrier.0),
         closed_by: closing,
@@ -194,12 +172,7 @@ pub fn counts(counts: Counts, snapshot: Position) -> pb::CountEntriesResponse {
     let groups = counts.groups.into_iter();
     pb::CountEntriesResponse {
         total_count: wide(counts.total),
-        groups: groups
-            .map(|group| pb::CountGroup {
-                key: group.key,
-                count: wide(group.count),
-            })
-            .collect(),
+        groups: groups.map(|group| pb::CountGroup { key: group.key, count: wide(group.count) }).collect(),
         omitted_group_count: wide(counts.omitted_groups),
         open_start_count: wide(counts.open_starts),
         snapshot: snapshot.0,
@@ -210,23 +183,18 @@ pub fn counts(counts: Counts, snapshot: Position) -> pb::CountEntriesResponse {
 #[must_use]
 pub fn verify_event(event: VerifyEvent) -> pb::VerifyResponse {
     let content = match event {
-        VerifyEvent::Progress { position, head } => VerifyContent::Progress(pb::VerifyProgress {
-            position: position.0,
-            head: head.0,
-        }),
-        VerifyEvent::Finding(Finding {
-            first,
-            last,
-            description,
-        }) => VerifyContent::Finding(pb::VerifyFinding {
-            first_position: first.0,
-            last_position: last.0,
-            description,
-        }),
+        VerifyEvent::Progress { position, head } => {
+            VerifyContent::Progress(pb::VerifyProgress { position: position.0, head: head.0 })
+        }
+        VerifyEvent::Finding(Finding { first, last, description }) => {
+            VerifyContent::Finding(pb::VerifyFinding {
+                first_position: first.0,
+                last_position: last.0,
+                description,
+            })
+        }
     };
-    pb::VerifyResponse {
-        content: Some(content),
-    }
+    pb::VerifyResponse { content: Some(content) }
 }
 
 /// Writes the outcome of a check.
@@ -238,7 +206,5 @@ pub fn verify_summary(report: &VerifyReport) -> pb::VerifyResponse {
         finding_count: wide(report.findings),
         chain_hash: hexadecimal(report.chain.as_bytes()),
     };
-    pb::VerifyResponse {
-        content: Some(VerifyContent::Summary(summary)),
-    }
+    pb::VerifyResponse { content: Some(VerifyContent::Summary(summary)) }
 }

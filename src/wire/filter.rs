@@ -2,8 +2,8 @@
 
 use crate::domain::text::{TextRule, check_text};
 use crate::domain::{
-    Action, Assertion, Currency, Decimal, EventId, Findings, Kind, Modality, Role, Stage,
-    TermField, VisitStatus,
+    Action, Assertion, Currency, Decimal, EventId, Findings, Kind, Modality, Role, Stage, TermField,
+    VisitStatus,
 };
 use crate::filter::{AmountRange, FILTER_VALUES_MAX, Filter, Needle};
 use crate::pb;
@@ -18,9 +18,7 @@ pub fn filter(findings: &mut Findings, found: Option<&pb::Filter>) -> Filter {
         let not = found.not.as_ref();
         let values = count(&read) + not.map_or(0, |_| read.not.as_deref().map_or(0, count));
         if values > FILTER_VALUES_MAX {
-            f.violation(format_args!(
-                "must have at most {FILTER_VALUES_MAX} values, has {values}"
-            ));
+            f.violation(format_args!("must have at most {FILTER_VALUES_MAX} values, has {values}"));
         }
         read
     })
@@ -31,89 +29,25 @@ fn count(filter: &Filter) -> usize {
 }
 
 fn read(findings: &mut Findings, found: &pb::Filter) -> Filter {
-    let mut clauses = Clauses {
-        findings,
-        clauses: Vec::new(),
-    };
-    clauses.texts("streams", TermField::Stream, &found.streams);
-    clauses.prefixes(&found.stream_prefixes);
-    clauses.numbers("kinds", TermField::Kind, &found.kinds, |n| {
-        Kind::from_number(n).map(Kind::number)
-    });
-    clauses.texts("entity_ids", TermField::Entity, &found.entity_ids);
-    clauses.participations(&found.participations);
-    for (index, id) in found.all_entity_ids.iter().enumerate() {
-        clauses.each("all_entity_ids", index, TermField::Entity, id);
-    }
-    clauses.texts("countries", TermField::Country, &found.countries);
-    clauses.texts("places", TermField::Place, &found.places);
-    clauses.texts("tags", TermField::Tag, &found.tags);
-    clauses.texts("source_ids", TermField::Source, &found.source_ids);
-    clauses.texts("publisher_ids", TermField::Publisher, &found.publisher_ids);
-    clauses.numbers("modalities", TermField::Modality, &found.modalities, |n| {
-        Modality::from_number(n).map(Modality::number)
-    });
-    clauses.numbers("assertions", TermField::Assertion, &found.assertions, |n| {
-        Assertion::from_number(n).map(Assertion::number)
-    });
-    let ids: Vec<String> = found
-        .external_ids
-        .iter()
-        .map(|id| format!("{}:{}", id.scheme, id.value))
-        .collect();
-    clauses.texts("external_ids", TermField::ExternalId, &ids);
-    clauses.event_ids(&found.link_event_ids);
-    clauses.numbers(
-        "funding_stages",
-        TermField::Stage,
-        &found.funding_stages,
-        |n| Stage::from_number(n).map(Stage::number),
-    );
-    clauses.numbers(
-        "agreement_actions",
-        TermField::Action,
-        &found.agreement_actions,
-        |n| Action::from_number(n).map(Action::number),
-    );
-    clauses.numbers(
-        "visit_statuses",
-        TermField::VisitStatus,
-        &found.visit_statuses,
-        |n| VisitStatus::from_number(n).map(VisitStatus::number),
-    );
-    clauses.texts("dataflows", TermField::Dataflow, &found.dataflows);
-    clauses.texts("series_keys", TermField::SeriesKey, &found.series_keys);
+    let mut clauses = Clauses { findings, clauses: Vec::new() };
+    clauses.envelope(found);
+    clauses.payload(found);
     let clauses = clauses.clauses;
-    let amount = found
-        .amount
-        .as_ref()
-        .and_then(|found| findings.at("amount", |f| amount(f, found)));
-    let not = found.not.as_ref().map(|not| {
-        findings.at("not", |f| {
-            if not.not.is_some() {
-                f.violation_at("not", "must not be set inside `not`");
-            }
-            let read = Filter {
-                not: None,
-                ..read(
-                    f,
-                    &pb::Filter {
-                        not: None,
-                        ..(**not).clone()
-                    },
-                )
-            };
-            if read.is_all() {
-                f.violation("must ask something: nothing would match");
-            }
-            Box::new(read)
-        })
-    });
-    Filter {
-        clauses,
-        amount,
-        not,
+    let amount = found.amount.as_ref().and_then(|found| findings.at("amount", |f| amount(f, found)));
+    let not = found.not.as_ref().map(|found| findings.at("not", |f| Box::new(not(f, found))));
+    Filter { clauses, amount, not }
+}
+
+fn not(findings: &mut Findings, found: &pb::Filter) -> Filter {
+    if found.not.is_some() {
+        findings.violation_at("not", "must not be set inside `not`");
+        return Filter::default();
     }
+    let read = read(findings, found);
+    if read.is_all() {
+        findings.violation("must ask something: nothing would match");
+    }
+    read
 }
 
 fn amount(findings: &mut Findings, found: &pb::AmountRange) -> Option<AmountRange> {
@@ -138,11 +72,7 @@ fn amount(findings: &mut Findings, found: &pb::AmountRange) -> Option<AmountRang
     if found.at_least.is_empty() && found.at_most.is_empty() {
         findings.violation("must have at_least or at_most");
     }
-    Some(AmountRange {
-        currency: currency.ok()?,
-        at_least,
-        at_most,
-    })
+    Some(AmountRange { currency: currency.ok()?, at_least, at_most })
 }
 
 /// Clauses in the making.
@@ -152,6 +82,47 @@ struct Clauses<'a> {
 }
 
 impl Clauses<'_> {
+    fn envelope(&mut self, found: &pb::Filter) {
+        self.texts("streams", TermField::Stream, &found.streams);
+        self.prefixes(&found.stream_prefixes);
+        self.numbers("kinds", TermField::Kind, &found.kinds, |n| Kind::from_number(n).map(Kind::number));
+        self.texts("entity_ids", TermField::Entity, &found.entity_ids);
+        self.participations(&found.participations);
+        for (index, id) in found.all_entity_ids.iter().enumerate() {
+            self.text("all_entity_ids", index, id);
+            self.push(vec![Needle::Term(TermField::Entity.term(id))]);
+        }
+        self.texts("countries", TermField::Country, &found.countries);
+        self.texts("places", TermField::Place, &found.places);
+        self.texts("tags", TermField::Tag, &found.tags);
+        self.texts("source_ids", TermField::Source, &found.source_ids);
+        self.texts("publisher_ids", TermField::Publisher, &found.publisher_ids);
+        self.numbers("modalities", TermField::Modality, &found.modalities, |n| {
+            Modality::from_number(n).map(Modality::number)
+        });
+        self.numbers("assertions", TermField::Assertion, &found.assertions, |n| {
+            Assertion::from_number(n).map(Assertion::number)
+        });
+        let ids: Vec<String> =
+            found.external_ids.iter().map(|id| format!("{}:{}", id.scheme, id.value)).collect();
+        self.texts("external_ids", TermField::ExternalId, &ids);
+        self.event_ids(&found.link_event_ids);
+    }
+
+    fn payload(&mut self, found: &pb::Filter) {
+        self.numbers("funding_stages", TermField::Stage, &found.funding_stages, |n| {
+            Stage::from_number(n).map(Stage::number)
+        });
+        self.numbers("agreement_actions", TermField::Action, &found.agreement_actions, |n| {
+            Action::from_number(n).map(Action::number)
+        });
+        self.numbers("visit_statuses", TermField::VisitStatus, &found.visit_statuses, |n| {
+            VisitStatus::from_number(n).map(VisitStatus::number)
+        });
+        self.texts("dataflows", TermField::Dataflow, &found.dataflows);
+        self.texts("series_keys", TermField::SeriesKey, &found.series_keys);
+    }
+
     fn push(&mut self, clause: Vec<Needle>) {
         if !clause.is_empty() {
             self.clauses.push(clause);
@@ -159,11 +130,7 @@ impl Clauses<'_> {
     }
 
     fn text(&mut self, field: &'static str, index: usize, text: &str) {
-        let rule = TextRule {
-            min_chars: 1,
-            max_chars: 4_500,
-            multiline: false,
-        };
+        let rule = TextRule { min_chars: 1, max_chars: 4_500, multiline: false };
         if let Err(error) = check_text(text, rule) {
             self.findings.at_index(field, index, |f| f.violation(error));
         }
@@ -173,29 +140,14 @@ impl Clauses<'_> {
         for (index, text) in texts.iter().enumerate() {
             self.text(field, index, text);
         }
-        self.push(
-            texts
-                .iter()
-                .map(|text| Needle::Term(term.term(text)))
-                .collect(),
-        );
-    }
-
-    fn each(&mut self, field: &'static str, index: usize, term: TermField, text: &str) {
-        self.text(field, index, text);
-        self.push(vec![Needle::Term(term.term(text))]);
+        self.push(texts.iter().map(|text| Needle::Term(term.term(text))).collect());
     }
 
     fn prefixes(&mut self, prefixes: &[String]) {
         for (index, prefix) in prefixes.iter().enumerate() {
             self.text("stream_prefixes", index, prefix);
         }
-        self.push(
-            prefixes
-                .iter()
-                .map(|prefix| Needle::stream_prefix(prefix))
-                .collect(),
-        );
+        self.push(prefixes.iter().map(|prefix| Needle::stream_prefix(prefix)).collect());
     }
 
     fn numbers(
@@ -239,9 +191,7 @@ impl Clauses<'_> {
         for (index, id) in ids.iter().enumerate() {
             match EventId::parse(id) {
                 Ok(id) => clause.push(Needle::Term(TermField::LinkEvent.term(&id.to_string()))),
-                Err(error) => self
-                    .findings
-                    .at_index("link_event_ids", index, |f| f.violation(error)),
+                Err(error) => self.findings.at_index("link_event_ids", index, |f| f.violation(error)),
             }
         }
         self.push(clause);

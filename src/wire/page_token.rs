@@ -27,10 +27,7 @@ pub struct PageToken {
 #[must_use]
 pub fn question(method: &str, request: &impl prost::Message) -> [u8; 16] {
     let mut hasher = blake3::Hasher::new_derive_key("annals page question v1");
-    hasher
-        .update(method.as_bytes())
-        .update(&[0])
-        .update(&request.encode_to_vec());
+    hasher.update(method.as_bytes()).update(&[0]).update(&request.encode_to_vec());
     truncated(&hasher.finalize())
 }
 
@@ -39,11 +36,7 @@ fn truncated(hash: &blake3::Hash) -> [u8; 16] {
 }
 
 fn check(bytes: &[u8]) -> [u8; 16] {
-    truncated(
-        &blake3::Hasher::new_derive_key("annals page token v1")
-            .update(bytes)
-            .finalize(),
-    )
+    truncated(&blake3::Hasher::new_derive_key("annals page token v1").update(bytes).finalize())
 }
 
 impl PageToken {
@@ -59,13 +52,11 @@ impl PageToken {
         bytes.extend_from_slice(&self.after.position.0.to_be_bytes());
         let check = check(&bytes);
         bytes.extend_from_slice(&check);
-        bytes
-            .iter()
-            .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-                // Writing to a String cannot fail.
-                let _ = write!(text, "{byte:02x}");
-                text
-            })
+        bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
     }
 
     /// Reads a token, which must be of this store and question.
@@ -73,50 +64,29 @@ impl PageToken {
     /// # Errors
     /// [`RequestError::StoreMismatch`] for another store's token, [`RequestError::PageToken`] otherwise.
     pub fn decode(text: &str, store: StoreId, asked: [u8; 16]) -> Result<Self, RequestError> {
-        let bytes = hexadecimal(text).ok_or(RequestError::PageToken {
-            reason: "it is not a page token",
-        })?;
-        let (body, written) =
-            bytes
-                .split_at_checked(CHECKED_BYTES)
-                .ok_or(RequestError::PageToken {
-                    reason: "its length is wrong",
-                })?;
+        let bytes = hexadecimal(text).ok_or(RequestError::PageToken { reason: "it is not a page token" })?;
+        let (body, written) = bytes
+            .split_at_checked(CHECKED_BYTES)
+            .ok_or(RequestError::PageToken { reason: "its length is wrong" })?;
         if written != check(body) || body.first() != Some(&VERSION) {
-            return Err(RequestError::PageToken {
-                reason: "it is damaged, or of another version",
-            });
+            return Err(RequestError::PageToken { reason: "it is damaged, or of another version" });
         }
-        let field = |from: usize| {
-            body.get(from..from + 8)
-                .and_then(|bytes| bytes.first_chunk::<8>())
-                .copied()
-        };
-        let held = body
-            .get(1..17)
-            .and_then(|bytes| bytes.first_chunk::<16>())
-            .copied()
-            .unwrap_or_default();
+        let field =
+            |from: usize| body.get(from..from + 8).and_then(|bytes| bytes.first_chunk::<8>()).copied();
+        let held = body.get(1..17).and_then(|bytes| bytes.first_chunk::<16>()).copied().unwrap_or_default();
         if held != *store.as_bytes() {
             let given = StoreId::from_uuid(uuid::Uuid::from_bytes(held)).to_string();
-            return Err(RequestError::StoreMismatch {
-                given,
-                actual: store,
-            });
+            return Err(RequestError::StoreMismatch { given, actual: store });
         }
         if body.get(17..33) != Some(asked.as_slice()) {
             return Err(RequestError::PageToken {
                 reason: "it is of another question: repeat the first request",
             });
         }
-        let [snapshot, value, position] =
-            [field(33), field(41), field(49)].map(Option::unwrap_or_default);
+        let [snapshot, value, position] = [field(33), field(41), field(49)].map(Option::unwrap_or_default);
         Ok(Self {
             snapshot: Position(u64::from_be_bytes(snapshot)),
-            after: Key {
-                value: i64::from_be_bytes(value),
-                position: Position(u64::from_be_bytes(position)),
-            },
+            after: Key { value: i64::from_be_bytes(value), position: Position(u64::from_be_bytes(position)) },
         })
     }
 }
@@ -126,13 +96,6 @@ fn hexadecimal(text: &str) -> Option<Vec<u8>> {
     if !digits.len().is_multiple_of(2) || digits.len() > 4 * CHECKED_BYTES {
         return None;
     }
-    let digit = |byte: u8| {
-        char::from(byte)
-            .to_digit(16)
-            .and_then(|digit| u8::try_from(digit).ok())
-    };
-    digits
-        .chunks_exact(2)
-        .map(|pair| Some(digit(*pair.first()?)? << 4 | digit(*pair.last()?)?))
-        .collect()
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    digits.chunks_exact(2).map(|pair| Some(digit(*pair.first()?)? << 4 | digit(*pair.last()?)?)).collect()
 }

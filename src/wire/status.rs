@@ -116,12 +116,7 @@ struct Failure {
 
 impl Failure {
     fn new(code: Code, reason: ErrorReason) -> Self {
-        Self {
-            code,
-            reason,
-            metadata: Vec::new(),
-            details: ErrorDetails::new(),
-        }
+        Self { code, reason, metadata: Vec::new(), details: ErrorDetails::new() }
     }
 
     fn with(mut self, key: &'static str, value: impl ToString) -> Self {
@@ -140,13 +135,9 @@ impl Failure {
     }
 
     fn status(mut self, message: impl Into<String>) -> Status {
-        let metadata: HashMap<String, String> = self
-            .metadata
-            .into_iter()
-            .map(|(key, value)| (key.to_owned(), value))
-            .collect();
-        self.details
-            .set_error_info(self.reason.as_str_name(), ERROR_DOMAIN, metadata);
+        let metadata: HashMap<String, String> =
+            self.metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        self.details.set_error_info(self.reason.as_str_name(), ERROR_DOMAIN, metadata);
         Status::with_error_details(self.code, message, self.details)
     }
 }
@@ -157,48 +148,25 @@ pub fn request_error(error: &RequestError) -> Status {
     let message = error.to_string();
     let failure = match error {
         RequestError::Invalid(invalid) => return invalid_fields(invalid),
-        RequestError::EventTooLarge {
-            index,
-            bytes,
-            bytes_max,
-        } => Failure::new(Code::InvalidArgument, ErrorReason::EventTooLarge)
-            .with("index", index)
-            .with("bytes", bytes)
-            .with("bytes_max", bytes_max)
-            .field(
-                format!("events[{index}]"),
-                format!("must have at most {bytes_max} bytes, has {bytes}"),
-            ),
+        RequestError::EventTooLarge { index, bytes, bytes_max } => {
+            let field = format!("events[{index}]");
+            too_large(ErrorReason::EventTooLarge, &field, ("bytes", *bytes), *bytes_max).with("index", index)
+        }
         RequestError::TooManyEvents { events, events_max } => {
-            Failure::new(Code::InvalidArgument, ErrorReason::BatchTooLarge)
-                .with("events", events)
-                .with("events_max", events_max)
-                .field(
-                    "events",
-                    format!("must be at most {events_max}, are {events}"),
-                )
+            too_large(ErrorReason::BatchTooLarge, "events", ("events", *events), *events_max)
         }
         RequestError::BatchTooLarge { bytes, bytes_max } => {
-            Failure::new(Code::InvalidArgument, ErrorReason::BatchTooLarge)
-                .with("bytes", bytes)
-                .with("bytes_max", bytes_max)
-                .field(
-                    "events",
-                    format!("must have at most {bytes_max} bytes together, have {bytes}"),
-                )
+            too_large(ErrorReason::BatchTooLarge, "events", ("bytes", *bytes), *bytes_max)
         }
-        RequestError::NotProtobuf { .. } => {
-            Failure::new(Code::InvalidArgument, ErrorReason::MessageInvalid)
-                .field("request", "must be a protobuf message of its type")
-        }
+        RequestError::NotProtobuf { .. } => Failure::new(Code::InvalidArgument, ErrorReason::MessageInvalid)
+            .field("request", "must be a protobuf message of its type"),
         RequestError::MessageTooLarge { bytes_max } => {
             Failure::new(Code::InvalidArgument, ErrorReason::MessageInvalid)
                 .with("bytes_max", bytes_max)
                 .field("request", format!("must have at most {bytes_max} bytes"))
         }
         RequestError::PageToken { reason } => {
-            Failure::new(Code::InvalidArgument, ErrorReason::PageTokenInvalid)
-                .field("page_token", *reason)
+            Failure::new(Code::InvalidArgument, ErrorReason::PageTokenInvalid).field("page_token", *reason)
         }
         RequestError::StoreMismatch { given, actual } => {
             Failure::new(Code::FailedPrecondition, ErrorReason::StoreMismatch)
@@ -211,33 +179,35 @@ pub fn request_error(error: &RequestError) -> Status {
                 .with("head", head)
         }
         RequestError::EventNotFound(id) => {
-            let mut failure =
-                Failure::new(Code::NotFound, ErrorReason::EventNotFound).with("event_id", id);
-            failure.details.set_resource_info(
-                "annals.v1.Event",
-                id.to_string(),
-                "",
-                "no event has this id",
-            );
+            let mut failure = Failure::new(Code::NotFound, ErrorReason::EventNotFound).with("event_id", id);
+            failure.details.set_resource_info("annals.v1.Event", id.to_string(), "", "no event has this id");
             failure
         }
         RequestError::Starting { progress } => {
-            Failure::new(Code::Unavailable, ErrorReason::Starting)
-                .with("progress", progress)
-                .retry_after(Duration::from_secs(1))
+            unavailable(Code::Unavailable, ErrorReason::Starting).with("progress", progress)
         }
-        RequestError::ShuttingDown => Failure::new(Code::Unavailable, ErrorReason::ShuttingDown)
-            .retry_after(Duration::from_secs(1)),
+        RequestError::ShuttingDown => unavailable(Code::Unavailable, ErrorReason::ShuttingDown),
         RequestError::SubscriptionsExhausted { subscriptions_max } => {
-            Failure::new(Code::ResourceExhausted, ErrorReason::SubscriptionsExhausted)
+            unavailable(Code::ResourceExhausted, ErrorReason::SubscriptionsExhausted)
                 .with("subscriptions_max", subscriptions_max)
-                .retry_after(Duration::from_secs(1))
         }
-        RequestError::DeadlinePassed => {
-            Failure::new(Code::DeadlineExceeded, ErrorReason::DeadlinePassed)
-        }
+        RequestError::DeadlinePassed => Failure::new(Code::DeadlineExceeded, ErrorReason::DeadlinePassed),
     };
     failure.status(message)
+}
+
+/// Something passes a limit: `(unit, amount)` against `max`.
+fn too_large(reason: ErrorReason, field: &str, (unit, amount): (&'static str, usize), max: usize) -> Failure {
+    let limit = if unit == "bytes" { "bytes_max" } else { "events_max" };
+    Failure::new(Code::InvalidArgument, reason)
+        .with(unit, amount)
+        .with(limit, max)
+        .field(field, format!("must have at most {max} {unit}, has {amount}"))
+}
+
+/// The same request may succeed in a second.
+fn unavailable(code: Code, reason: ErrorReason) -> Failure {
+    Failure::new(code, reason).retry_after(Duration::from_secs(1))
 }
 
 fn invalid_fields(invalid: &Invalid) -> Status {
@@ -252,27 +222,14 @@ fn invalid_fields(invalid: &Invalid) -> Status {
         shown += 1;
         let description: String = violation.description.chars().take(512).collect();
         let field: String = violation.field.chars().take(512).collect();
-        failure
-            .details
-            .add_bad_request_violation(field, description);
+        failure.details.add_bad_request_violation(field, description);
     }
     let omitted = invalid.0.len() - shown;
-    let first = invalid
-        .0
-        .first()
-        .map(ToString::to_string)
-        .unwrap_or_default();
+    let first = invalid.0.first().map(ToString::to_string).unwrap_or_default();
     let first: String = first.chars().take(512).collect();
     let more = invalid.0.len().saturating_sub(1);
-    let message = if more == 0 {
-        first
-    } else {
-        format!("{first} (and {more} more)")
-    };
-    failure
-        .with("violations", invalid.0.len())
-        .with("omitted", omitted)
-        .status(message)
+    let message = if more == 0 { first } else { format!("{first} (and {more} more)") };
+    failure.with("violations", invalid.0.len()).with("omitted", omitted).status(message)
 }
 
 /// Maps why an append was not acknowledged. `incident` names the fault in the server's log, for server faults.
@@ -286,38 +243,27 @@ pub fn append_error(error: &AppendError, incident: &str) -> Status {
                 .with("event_id", id)
                 .with("position", position)
         }
-        AppendError::PartialReplay {
-            recorded,
-            missing,
-            id,
-        } => Failure::new(Code::AlreadyExists, ErrorReason::PartialReplay)
-            .with("recorded", recorded)
-            .with("missing", missing)
-            .with("event_id", id),
+        AppendError::PartialReplay { recorded, missing, id } => {
+            Failure::new(Code::AlreadyExists, ErrorReason::PartialReplay)
+                .with("recorded", recorded)
+                .with("missing", missing)
+                .with("event_id", id)
+        }
         AppendError::LinkTargetUnknown { at, target } => {
             link_failure(ErrorReason::LinkTargetUnknown, *at, *target, &message)
         }
-        AppendError::LinkTargetClosed {
-            at,
-            target,
-            closed_by,
-        } => link_failure(ErrorReason::LinkTargetClosed, *at, *target, &message)
-            .with("closed_by", closed_by),
-        AppendError::LinkTargetKind {
-            at,
-            target,
-            kind,
-            target_kind,
-        } => link_failure(ErrorReason::LinkTargetKind, *at, *target, &message)
-            .with("kind", kind.name())
-            .with("target_kind", target_kind.name()),
-        AppendError::QueueFull(_) => {
-            Failure::new(Code::ResourceExhausted, ErrorReason::WriteQueueFull)
-                .retry_after(Duration::from_millis(100))
+        AppendError::LinkTargetClosed { at, target, closed_by } => {
+            link_failure(ErrorReason::LinkTargetClosed, *at, *target, &message).with("closed_by", closed_by)
         }
+        AppendError::LinkTargetKind { at, target, kind, target_kind } => {
+            link_failure(ErrorReason::LinkTargetKind, *at, *target, &message)
+                .with("kind", kind.name())
+                .with("target_kind", target_kind.name())
+        }
+        AppendError::QueueFull(_) => Failure::new(Code::ResourceExhausted, ErrorReason::WriteQueueFull)
+            .retry_after(Duration::from_millis(100)),
         AppendError::OutcomeUnknown => {
-            Failure::new(Code::Internal, ErrorReason::CommitOutcomeUnknown)
-                .with("incident", incident)
+            Failure::new(Code::Internal, ErrorReason::CommitOutcomeUnknown).with("incident", incident)
         }
         AppendError::ReadOnly => Failure::new(Code::FailedPrecondition, ErrorReason::StoreReadOnly),
         AppendError::Closing => return request_error(&RequestError::ShuttingDown),
@@ -326,20 +272,12 @@ pub fn append_error(error: &AppendError, incident: &str) -> Status {
     failure.status(message)
 }
 
-fn link_failure(
-    reason: ErrorReason,
-    at: (usize, usize),
-    target: EventId,
-    message: &str,
-) -> Failure {
+fn link_failure(reason: ErrorReason, at: (usize, usize), target: EventId, message: &str) -> Failure {
     let (event, link) = at;
     let field = format!("events[{event}].links[{link}].event_id");
-    let mut failure = Failure::new(Code::FailedPrecondition, reason)
-        .with("event_id", target)
-        .with("field", &field);
-    failure
-        .details
-        .add_precondition_failure_violation(reason.as_str_name(), field, message);
+    let mut failure =
+        Failure::new(Code::FailedPrecondition, reason).with("event_id", target).with("field", &field);
+    failure.details.add_precondition_failure_violation(reason.as_str_name(), field, message);
     failure
 }
 
@@ -348,20 +286,15 @@ fn condition_failed(violated: &[ViolatedCondition]) -> Status {
         ConditionViolation::Absent { position } => Some((found.index, *position)),
         ConditionViolation::Stream { .. } | ConditionViolation::NoneSince { .. } => None,
     });
-    let only_absent = violated
-        .iter()
-        .all(|found| matches!(found.violation, ConditionViolation::Absent { .. }));
+    let only_absent =
+        violated.iter().all(|found| matches!(found.violation, ConditionViolation::Absent { .. }));
     let mut failure = match absent.filter(|_| only_absent) {
         Some((index, position)) => Failure::new(Code::AlreadyExists, ErrorReason::MatchExists)
             .with("position", position)
             .with("condition", index),
         None => {
-            let indexes: Vec<String> = violated
-                .iter()
-                .map(|found| found.index.to_string())
-                .collect();
-            Failure::new(Code::Aborted, ErrorReason::ConditionFailed)
-                .with("conditions", indexes.join(","))
+            let indexes: Vec<String> = violated.iter().map(|found| found.index.to_string()).collect();
+            Failure::new(Code::Aborted, ErrorReason::ConditionFailed).with("conditions", indexes.join(","))
         }
     };
     for found in violated {
@@ -370,18 +303,14 @@ fn condition_failed(violated: &[ViolatedCondition]) -> Status {
             ConditionViolation::Stream { name, actual } => {
                 ("STREAM", format!("stream {name} has revision {actual}"))
             }
-            ConditionViolation::NoneSince { position } => (
-                "NONE_SINCE",
-                format!("the event at position {position} matches"),
-            ),
-            ConditionViolation::Absent { position } => (
-                "ABSENT",
-                format!("the event at position {position} matches"),
-            ),
+            ConditionViolation::NoneSince { position } => {
+                ("NONE_SINCE", format!("the event at position {position} matches"))
+            }
+            ConditionViolation::Absent { position } => {
+                ("ABSENT", format!("the event at position {position} matches"))
+            }
         };
-        failure
-            .details
-            .add_precondition_failure_violation(kind, subject, description);
+        failure.details.add_precondition_failure_violation(kind, subject, description);
     }
     failure.status(format!("{} condition(s) do not hold", violated.len()))
 }

@@ -22,15 +22,9 @@ fn find(message: &MessageDescriptor, mut bytes: &[u8], path: &mut Vec<String>) -
         let Some((field, value)) = message.get_field(number).zip(value) else {
             continue;
         };
-        let index = seen
-            .entry(number)
-            .and_modify(|count| *count += 1)
-            .or_default();
-        let name = if field.is_list() {
-            format!("{}[{index}]", field.name())
-        } else {
-            field.name().to_owned()
-        };
+        let index = seen.entry(number).and_modify(|count| *count += 1).or_default();
+        let name =
+            if field.is_list() { format!("{}[{index}]", field.name()) } else { field.name().to_owned() };
         path.push(name);
         let found = match field.kind() {
             Kind::String => std::str::from_utf8(value).is_err(),
@@ -59,23 +53,22 @@ fn find(message: &MessageDescriptor, mut bytes: &[u8], path: &mut Vec<String>) -
     false
 }
 
+/// A field's number, its bytes if they are length-delimited, and what follows.
+type Field<'a> = (u32, Option<&'a [u8]>, &'a [u8]);
+
 /// Splits off a field: its number, its bytes if they are length-delimited, and the rest.
-fn next_field(bytes: &[u8]) -> Option<(u32, Option<&[u8]>, &[u8])> {
+fn next_field(bytes: &[u8]) -> Option<Field<'_>> {
     let (key, rest) = varint(bytes)?;
     let number = u32::try_from(key >> 3).ok()?;
     match key & 7 {
         0 => varint(rest).map(|(_, rest)| (number, None, rest)),
-        1 => rest
-            .split_at_checked(8)
-            .map(|(_, rest)| (number, None, rest)),
+        1 => rest.split_at_checked(8).map(|(_, rest)| (number, None, rest)),
         2 => {
             let (len, rest) = varint(rest)?;
             let (value, rest) = rest.split_at_checked(usize::try_from(len).ok()?)?;
             Some((number, Some(value), rest))
         }
-        5 => rest
-            .split_at_checked(4)
-            .map(|(_, rest)| (number, None, rest)),
+        5 => rest.split_at_checked(4).map(|(_, rest)| (number, None, rest)),
         _ => None,
     }
 }

@@ -320,27 +320,15 @@ pub(super) static ROWS: [Row; 307] = [
 
 /// A current code with a minor unit: `exponent` decimals.
 const fn money(code: &'static str, exponent: u8) -> Row {
-    Row {
-        code,
-        exponent: Some(exponent),
-        withdrawn_on: None,
-    }
+    Row { code, exponent: Some(exponent), withdrawn_on: None }
 }
 
 /// A current code without a minor unit: a metal, a unit of account, a code for tests.
 const fn unit(code: &'static str) -> Row {
-    Row {
-        code,
-        exponent: None,
-        withdrawn_on: None,
-    }
+    Row { code, exponent: None, withdrawn_on: None }
 }
 
 /// A code withdrawn in this month.
 const fn gone(code: &'static str, exponent: Option<u8>, year: i16, month: u8) -> Row {
-    Row {
-        code,
-        exponent,
-        withdrawn_on: Some((year, month)),
-    }
+    Row { code, exponent, withdrawn_on: Some((year, month)) }
 }

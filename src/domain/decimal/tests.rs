@@ -35,15 +35,9 @@ fn reads_the_grammar_and_writes_the_canonical_form() {
         ("0e99999999999999999999", "0"),
         ("1e27", "1000000000000000000000000000"),
         ("1e-28", "0.0000000000000000000000000001"),
-        (
-            "9999999999999999999999999999",
-            "9999999999999999999999999999",
-        ),
+        ("9999999999999999999999999999", "9999999999999999999999999999"),
         ("0000000000000000000000000000000001", "1"),
-        (
-            "-92.71600000000000000000000000",
-            "-92.71600000000000000000000000",
-        ),
+        ("-92.71600000000000000000000000", "-92.71600000000000000000000000"),
     ] {
         check(text, expected);
     }
@@ -55,14 +49,7 @@ fn refuses_what_the_grammar_does_not_have() {
     for text in ["NaN", "nan", "Infinity", "-inf", "+Infinity"] {
         refuse(text, DecimalError::NotFinite);
     }
-    for (text, offset) in [
-        ("-", 1),
-        ("+", 1),
-        (".", 1),
-        ("-.", 2),
-        ("1e", 2),
-        ("1e-", 3),
-    ] {
+    for (text, offset) in [("-", 1), ("+", 1), (".", 1), ("-.", 2), ("1e", 2), ("1e-", 3)] {
         refuse(text, DecimalError::DigitMissing { offset });
     }
     for (text, found, offset) in [
@@ -96,21 +83,14 @@ fn refuses_what_it_cannot_keep_exactly() {
     ] {
         refuse(text, DecimalError::TooManyDigits);
     }
-    for text in [
-        "1e-29",
-        "0.00000000000000000000000000001",
-        "1e-99999999999999999999",
-    ] {
+    for text in ["1e-29", "0.00000000000000000000000000001", "1e-99999999999999999999"] {
         refuse(text, DecimalError::TooManyDecimals);
     }
 }
 
 #[test]
 fn compares_by_value_and_keeps_the_scale() {
-    let (short, long) = (
-        Decimal::parse("1.5").unwrap(),
-        Decimal::parse("1.500").unwrap(),
-    );
+    let (short, long) = (Decimal::parse("1.5").unwrap(), Decimal::parse("1.500").unwrap());
     assert_eq!(short, long);
     assert_eq!((short.scale(), long.scale()), (1, 3));
     assert!(Decimal::parse("-0.1").unwrap() < Decimal::parse("0").unwrap());
@@ -118,18 +98,11 @@ fn compares_by_value_and_keeps_the_scale() {
 
 #[test]
 fn tells_sign_and_zero() {
-    for (text, is_zero, is_negative) in [
-        ("0.0", true, false),
-        ("-0", true, false),
-        ("-1", false, true),
-        ("1", false, false),
-    ] {
+    for (text, is_zero, is_negative) in
+        [("0.0", true, false), ("-0", true, false), ("-1", false, true), ("1", false, false)]
+    {
         let number = Decimal::parse(text).unwrap();
-        assert_eq!(
-            (number.is_zero(), number.is_negative()),
-            (is_zero, is_negative),
-            "{text}"
-        );
+        assert_eq!((number.is_zero(), number.is_negative()), (is_zero, is_negative), "{text}");
     }
 }
 

@@ -77,9 +77,9 @@ impl Bounds {
                 earliest_end: end_from(Some(end.first_end)),
                 latest_end: None,
             },
-            (Shape::Ongoing, None) => start.map_or_else(Self::default, |start| {
-                Self::of_units(Units::from(start), shape)
-            }),
+            (Shape::Ongoing, None) => {
+                start.map_or_else(Self::default, |start| Self::of_units(Units::from(start), shape))
+            }
         }
     }
 

@@ -34,11 +34,7 @@ impl Day {
         if !(-9999..=9999).contains(&year) {
             return None;
         }
-        Some((
-            i16::try_from(year).ok()?,
-            u8::try_from(month).ok()?,
-            u8::try_from(day).ok()?,
-        ))
+        Some((i16::try_from(year).ok()?, u8::try_from(month).ok()?, u8::try_from(day).ok()?))
     }
 
     /// Days since 1970-01-01.
@@ -63,13 +59,8 @@ impl Day {
     #[must_use]
     pub(super) fn first_of(year: i32, month: i32) -> Self {
         // A year that begins in March has its leap day, if any, at its end.
-        let march_year = i64::from(if month > 2 {
-            year
-        } else {
-            year.saturating_sub(1)
-        });
-        let leap_days =
-            march_year.div_euclid(4) - march_year.div_euclid(100) + march_year.div_euclid(400);
+        let march_year = i64::from(if month > 2 { year } else { year.saturating_sub(1) });
+        let leap_days = march_year.div_euclid(4) - march_year.div_euclid(100) + march_year.div_euclid(400);
         let number = march_year * 365 + leap_days + i64::from(days_before_month(month))
             - i64::from(MARCH_YEAR_ZERO_TO_EPOCH);
         let limit = if number < 0 { i32::MIN } else { i32::MAX };
@@ -84,9 +75,8 @@ impl Day {
         let era = self.0.div_euclid(DAYS_PER_ERA) + days / DAYS_PER_ERA;
         let day_of_era = days % DAYS_PER_ERA;
         // Takes away the leap days before this day: one in 4 years, none in 100, one in 400.
-        let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524
-            - day_of_era / (DAYS_PER_ERA - 1))
-            / 365;
+        let year_of_era =
+            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / (DAYS_PER_ERA - 1)) / 365;
         let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
         let months_from_march = (5 * day_of_year + 2) / 153;
         let month = (months_from_march + 2) % 12 + 1;
@@ -128,10 +118,7 @@ mod tests {
         let found = Day::from_civil(year, month, day);
         assert_eq!(found.map(Day::number), number, "{year}-{month}-{day}");
         if let Some((y, m, d)) = found.and_then(Day::to_civil) {
-            assert_eq!(
-                (i32::from(y), u32::from(m), u32::from(d)),
-                (year, month, day)
-            );
+            assert_eq!((i32::from(y), u32::from(m), u32::from(d)), (year, month, day));
         }
     }
 

@@ -19,12 +19,7 @@ pub struct Extent {
 
 impl Extent {
     const fn one(start: Day, end: Day) -> Self {
-        Self {
-            first_start: start,
-            last_start: start,
-            first_end: end,
-            last_end: end,
-        }
+        Self { first_start: start, last_start: start, first_end: end, last_end: end }
     }
 
     fn one_of(first: Self, last: Self) -> Self {
@@ -65,9 +60,7 @@ impl Part {
             Self::SomeMonth { year } => {
                 Extent::one_of(Extent::months(year, 1, 1), Extent::months(year, 12, 1))
             }
-            Self::SomeDayOfYear { year } => {
-                Extent::days(Day::first_of(year, 1), first_after(year, 1, 12))
-            }
+            Self::SomeDayOfYear { year } => Extent::days(Day::first_of(year, 1), first_after(year, 1, 12)),
             Self::SomeDayOfMonth { year, month } => {
                 Extent::days(Day::first_of(year, month), first_after(year, month, 1))
             }

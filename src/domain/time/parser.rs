@@ -16,10 +16,7 @@ use super::edtf::{Date, Edtf, EdtfError, EdtfReason, End, Member, Part, Precisio
 /// # Errors
 /// [`EdtfError`] for the first fault, by its byte offset.
 pub fn parse(text: &str) -> Result<Edtf, EdtfError> {
-    let mut parser = Parser {
-        bytes: text.as_bytes(),
-        offset: 0,
-    };
+    let mut parser = Parser { bytes: text.as_bytes(), offset: 0 };
     let edtf = match parser.peek() {
         None => return parser.fail(EdtfReason::Empty),
         Some(b'{') => return parser.fail(EdtfReason::AllOf),
@@ -195,17 +192,8 @@ impl Parser<'_> {
             Year::Some { unspecified_at, .. } if self.peek() == Some(b'-') => {
                 return fail_at(unspecified_at, EdtfReason::Unspecified);
             }
-            Year::Some {
-                first,
-                last,
-                precision,
-                ..
-            } => {
-                return Ok(Part::SomeYear {
-                    first,
-                    last,
-                    precision,
-                });
+            Year::Some { first, last, precision, .. } => {
+                return Ok(Part::SomeYear { first, last, precision });
             }
         };
         if !self.eat(b'-') {
@@ -233,9 +221,7 @@ impl Parser<'_> {
             year = year * 10 + self.digit(EXPECTED)?;
         }
         while matches!(self.peek(), Some(b'0'..=b'9')) {
-            year = year
-                .saturating_mul(10)
-                .saturating_add(self.digit(EXPECTED)?);
+            year = year.saturating_mul(10).saturating_add(self.digit(EXPECTED)?);
         }
         self.refuse_year_suffix()?;
         if year > 9999 {
@@ -286,12 +272,7 @@ impl Parser<'_> {
         } else {
             (low, high)
         };
-        Ok(Year::Some {
-            first,
-            last,
-            precision,
-            unspecified_at,
-        })
+        Ok(Year::Some { first, last, precision, unspecified_at })
     }
 
     fn after_unspecified_month(&mut self, year: i32) -> Result<Part, EdtfError> {
@@ -319,11 +300,7 @@ impl Parser<'_> {
             return fail_at(day_at, EdtfReason::DayOfMonth { last });
         }
         let day = Day::first_of(year, month).plus_days(day - 1);
-        if self.eat(b'T') {
-            self.time(day)
-        } else {
-            Ok(Part::Day(day))
-        }
+        if self.eat(b'T') { self.time(day) } else { Ok(Part::Day(day)) }
     }
 
     fn time(&mut self, day: Day) -> Result<Part, EdtfError> {
@@ -359,21 +336,13 @@ impl Parser<'_> {
         }
         self.offset += 1;
         let hours = self.clock("a two-digit hour", 23, EdtfReason::Hour)?;
-        let minutes = if self.eat(b':') {
-            self.clock("a two-digit minute", 59, EdtfReason::Minute)?
-        } else {
-            0
-        };
+        let minutes =
+            if self.eat(b':') { self.clock("a two-digit minute", 59, EdtfReason::Minute)? } else { 0 };
         let seconds = (hours * 3600 + minutes * 60).cast_signed();
         Ok(Some(if negative { -seconds } else { seconds }))
     }
 
-    fn clock(
-        &mut self,
-        expected: &'static str,
-        max: u32,
-        reason: EdtfReason,
-    ) -> Result<u32, EdtfError> {
+    fn clock(&mut self, expected: &'static str, max: u32, reason: EdtfReason) -> Result<u32, EdtfError> {
         let offset = self.offset;
         let value = self.digit(expected)? * 10 + self.digit(expected)?;
         match u32::try_from(value) {

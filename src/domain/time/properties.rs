@@ -59,9 +59,7 @@ fn window_end() -> impl Strategy<Value = Option<Day>> {
 }
 
 fn in_order<T: PartialOrd>(first: Option<T>, second: Option<T>) -> bool {
-    first
-        .zip(second)
-        .is_none_or(|(first, second)| first <= second)
+    first.zip(second).is_none_or(|(first, second)| first <= second)
 }
 
 proptest! {

@@ -75,10 +75,7 @@ pub enum TimeSpanError {
 
 impl From<EdtfError> for TimeSpanError {
     fn from(error: EdtfError) -> Self {
-        Self::Edtf {
-            offset: error.offset,
-            reason: error.reason,
-        }
+        Self::Edtf { offset: error.offset, reason: error.reason }
     }
 }
 
@@ -127,11 +124,7 @@ impl TimeSpan {
         let shape = shape.unwrap_or_else(|| written_shape(&parsed).unwrap_or(default));
         let bounds = Bounds::of(&parsed, shape);
         let marks = Marks::of(&parsed);
-        let time_zone = if time_zone.is_empty() {
-            "UTC"
-        } else {
-            time_zone
-        };
+        let time_zone = if time_zone.is_empty() { "UTC" } else { time_zone };
         Ok(Self {
             edtf: edtf.to_owned(),
             time_zone: time_zone.to_owned(),
@@ -151,9 +144,8 @@ impl TimeSpan {
     /// Whether it could overlap the window from `from` to before `to`; `None` is unbounded.
     #[must_use]
     pub fn may_overlap(&self, from: Option<Day>, to: Option<Day>) -> bool {
-        let before = |start: Option<Day>, end: Option<Day>| {
-            start.zip(end).is_none_or(|(start, end)| start < end)
-        };
+        let before =
+            |start: Option<Day>, end: Option<Day>| start.zip(end).is_none_or(|(start, end)| start < end);
         before(self.earliest_start, to) && before(from, self.latest_end)
     }
 
@@ -173,8 +165,7 @@ impl TimeSpan {
     /// `None` when that day is open.
     #[must_use]
     pub fn known_from(&self) -> Option<Timestamp> {
-        self.start_instant
-            .or_else(|| day_start(self.latest_start?, &self.time_zone))
+        self.start_instant.or_else(|| day_start(self.latest_start?, &self.time_zone))
     }
 
     /// The number of days of a period whose start and end are exact.
@@ -237,10 +228,7 @@ fn instants(edtf: &Edtf, zone: &Zone) -> Result<(Option<Timestamp>, Option<Times
             let last = instant(end, zone)?;
             // The days may be in order where the times of day are not.
             if start.zip(last).is_some_and(|(start, last)| start > last) {
-                return Err(EdtfError {
-                    offset: end.offset,
-                    reason: EdtfReason::EndBeforeStart,
-                });
+                return Err(EdtfError { offset: end.offset, reason: EdtfReason::EndBeforeStart });
             }
             Ok((start, last))
         }
@@ -249,13 +237,7 @@ fn instants(edtf: &Edtf, zone: &Zone) -> Result<(Option<Timestamp>, Option<Times
 
 /// The moment of a date, where it has a time of day.
 fn instant(date: &Date, zone: &Zone) -> Result<Option<Timestamp>, EdtfError> {
-    let Part::Moment {
-        day,
-        second,
-        utc_offset,
-        ..
-    } = date.part
-    else {
+    let Part::Moment { day, second, utc_offset, .. } = date.part else {
         return Ok(None);
     };
     let moment = match utc_offset {
@@ -265,8 +247,5 @@ fn instant(date: &Date, zone: &Zone) -> Result<Option<Timestamp>, EdtfError> {
     moment
         .filter(|moment| (FIRST_MOMENT..=LAST_MOMENT).contains(moment))
         .map(Some)
-        .ok_or(EdtfError {
-            offset: date.offset,
-            reason: EdtfReason::MomentRange,
-        })
+        .ok_or(EdtfError { offset: date.offset, reason: EdtfReason::MomentRange })
 }

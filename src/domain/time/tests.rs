@@ -6,8 +6,7 @@ use crate::domain::Timestamp;
 
 /// Reads a text that is right.
 pub(super) fn span(edtf: &str, shape: Shape) -> TimeSpan {
-    TimeSpan::parse(edtf, "", Some(shape), Shape::Instant)
-        .unwrap_or_else(|errors| panic!("{edtf}: {errors}"))
+    TimeSpan::parse(edtf, "", Some(shape), Shape::Instant).unwrap_or_else(|errors| panic!("{edtf}: {errors}"))
 }
 
 /// Reads a date; `..` is `None`.
@@ -26,19 +25,15 @@ pub(super) fn day(text: &str) -> Option<Day> {
 #[test]
 fn moments_are_in_order_and_within_timestamps() {
     let check = |edtf: &str, zone: &str, expected: Option<(usize, R)>| {
-        let expected = expected
-            .map(|(offset, reason)| TimeSpanErrors(vec![TimeSpanError::Edtf { offset, reason }]));
+        let expected =
+            expected.map(|(offset, reason)| TimeSpanErrors(vec![TimeSpanError::Edtf { offset, reason }]));
         let errors = TimeSpan::parse(edtf, zone, None, Shape::Instant).err();
         assert_eq!(errors, expected, "{edtf} {zone}");
     };
     let (order, range) = (R::EndBeforeStart, R::MomentRange);
     check("2024-05-01T12:00/2024-05-01T12:00", "", None);
     check("2024-05-01T12:00/2024-05-01T11:59", "", Some((17, order)));
-    check(
-        "2024-05-01T12:00Z/2024-05-01T13:00",
-        "Europe/Paris",
-        Some((18, order)),
-    );
+    check("2024-05-01T12:00Z/2024-05-01T13:00", "Europe/Paris", Some((18, order)));
     check("2024-05-01T13:00+03:00/2024-05-01T12:00+02:00", "", None);
     check("0001-01-01T00:00", "", None);
     check("0001-01-01T00:00+01:00", "", Some((0, range)));
@@ -53,13 +48,7 @@ fn text_and_zone_are_both_reported() {
     let errors = TimeSpan::parse("2024-13", "Europe/Nowhere", None, Shape::Instant).unwrap_err();
     assert_eq!(
         errors.0,
-        [
-            TimeSpanError::Edtf {
-                offset: 5,
-                reason: R::Month
-            },
-            TimeSpanError::Zone(ZoneError::Unknown),
-        ]
+        [TimeSpanError::Edtf { offset: 5, reason: R::Month }, TimeSpanError::Zone(ZoneError::Unknown),]
     );
     assert_eq!(
         errors.to_string(),
@@ -73,9 +62,7 @@ fn text_and_zone_are_both_reported() {
 #[test]
 fn the_text_tells_the_shape_or_the_default_does() {
     let shape = |edtf, default| {
-        TimeSpan::parse(edtf, "", None, default)
-            .unwrap_or_else(|errors| panic!("{edtf}: {errors}"))
-            .shape
+        TimeSpan::parse(edtf, "", None, default).unwrap_or_else(|errors| panic!("{edtf}: {errors}")).shape
     };
     let told = [
         ("2024-05-01", Shape::Instant),
@@ -94,15 +81,7 @@ fn the_text_tells_the_shape_or_the_default_does() {
             assert_eq!(shape(edtf, default), expected, "{edtf}");
         }
     }
-    for edtf in [
-        "2024-05",
-        "2024",
-        "2024-21",
-        "2024-33",
-        "202X",
-        "2024-05-XX",
-        "[2024-05-01]",
-    ] {
+    for edtf in ["2024-05", "2024", "2024-21", "2024-33", "202X", "2024-05-XX", "[2024-05-01]"] {
         for default in [Shape::Instant, Shape::Period] {
             assert_eq!(shape(edtf, default), default, "{edtf}");
         }
@@ -168,29 +147,14 @@ fn a_time_of_day_gives_a_moment() {
     check("2024-05-01T05:30-04:30", "", ten, None);
     check("2024-05-01T06:00-04", "", ten, None);
     check("2024-05-01T10:00/2024-05-01T12:30:05", "", ten, noon);
-    check(
-        "2024-05-01/2024-05-01T14:30:05",
-        "Europe/Tirane",
-        None,
-        noon,
-    );
+    check("2024-05-01/2024-05-01T14:30:05", "Europe/Tirane", None, noon);
     check("2024-05-01T10:00/2024-05-01", "", ten, None);
     check("2024-05-01T10:00/..", "", ten, None);
     check("../2024-05-01T12:30:05", "", None, noon);
     check("0001-01-01T00:00", "", Some("0001-01-01T00:00:00Z"), None);
     // 02:30 does not exist on the first day and exists twice on the second (RFC 5545).
-    check(
-        "2024-03-31T02:30",
-        "Europe/Paris",
-        Some("2024-03-31T01:30:00Z"),
-        None,
-    );
-    check(
-        "2024-10-27T02:30",
-        "Europe/Paris",
-        Some("2024-10-27T00:30:00Z"),
-        None,
-    );
+    check("2024-03-31T02:30", "Europe/Paris", Some("2024-03-31T01:30:00Z"), None);
+    check("2024-10-27T02:30", "Europe/Paris", Some("2024-10-27T00:30:00Z"), None);
 }
 
 #[test]

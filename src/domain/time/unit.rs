@@ -54,11 +54,7 @@ impl CalendarUnit {
 /// The first day `count` months, at most 12, after the start of a month.
 pub(super) fn first_after(year: i32, month: i32, count: i32) -> Day {
     let month = month + count;
-    if month > 12 {
-        Day::first_of(year + 1, month - 12)
-    } else {
-        Day::first_of(year, month)
-    }
+    if month > 12 { Day::first_of(year + 1, month - 12) } else { Day::first_of(year, month) }
 }
 
 /// Day 0 was a Thursday.
@@ -103,31 +99,11 @@ mod tests {
         check(CalendarUnit::Quarter, day, "2024-10-01", "2025-01-01");
         check(CalendarUnit::Year, day, "2024-01-01", "2025-01-01");
         check(CalendarUnit::Decade, day, "2020-01-01", "2030-01-01");
-        check(
-            CalendarUnit::Week,
-            (1969, 12, 29),
-            "1969-12-29",
-            "1970-01-05",
-        );
+        check(CalendarUnit::Week, (1969, 12, 29), "1969-12-29", "1970-01-05");
         check(CalendarUnit::Week, (1970, 1, 1), "1969-12-29", "1970-01-05");
-        check(
-            CalendarUnit::Quarter,
-            (2024, 5, 31),
-            "2024-04-01",
-            "2024-07-01",
-        );
-        check(
-            CalendarUnit::Decade,
-            (-1, 5, 1),
-            "-0010-01-01",
-            "0000-01-01",
-        );
-        check(
-            CalendarUnit::Decade,
-            (9999, 5, 1),
-            "9990-01-01",
-            "10000-01-01",
-        );
+        check(CalendarUnit::Quarter, (2024, 5, 31), "2024-04-01", "2024-07-01");
+        check(CalendarUnit::Decade, (-1, 5, 1), "-0010-01-01", "0000-01-01");
+        check(CalendarUnit::Decade, (9999, 5, 1), "9990-01-01", "10000-01-01");
     }
 
     #[test]

@@ -44,14 +44,10 @@ impl Zone {
             return Ok(Self::Utc);
         }
         // The database keeps zones it has parsed once.
-        let zone = TimeZoneDatabase::bundled()
-            .get(name)
-            .map_err(|_| ZoneError::Unknown)?;
+        let zone = TimeZoneDatabase::bundled().get(name).map_err(|_| ZoneError::Unknown)?;
         match zone.iana_name() {
             Some(canonical) if canonical == name => Ok(Self::Named(zone)),
-            Some(canonical) => Err(ZoneError::Spelling {
-                canonical: canonical.to_owned(),
-            }),
+            Some(canonical) => Err(ZoneError::Spelling { canonical: canonical.to_owned() }),
             None => Err(ZoneError::Unknown),
         }
     }
@@ -156,12 +152,7 @@ mod tests {
             assert_eq!(Zone::find(name).err(), Some(ZoneError::Unknown), "{name}");
         }
         for (name, canonical) in [("utc", "UTC"), ("europe/tirane", "Europe/Tirane")] {
-            assert_eq!(
-                Zone::find(name).err(),
-                Some(ZoneError::Spelling {
-                    canonical: canonical.to_owned()
-                })
-            );
+            assert_eq!(Zone::find(name).err(), Some(ZoneError::Spelling { canonical: canonical.to_owned() }));
         }
         for name in ["Europe/Kyiv", "Europe/Kiev", "Asia/Kathmandu", "Etc/GMT-3"] {
             assert!(Zone::find(name).is_ok(), "{name}");

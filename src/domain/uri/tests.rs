@@ -84,11 +84,7 @@ fn tells_urns_from_others() {
 
 #[test]
 fn tells_dois_from_others() {
-    for text in [
-        "doi:10.1000/182",
-        "DOI:10.1000.10/123456",
-        "doi:10.1007/s42001-025-00368-7",
-    ] {
+    for text in ["doi:10.1000/182", "DOI:10.1000.10/123456", "doi:10.1007/s42001-025-00368-7"] {
         check_reference(text, true);
     }
     for text in [

@@ -18,10 +18,7 @@ fn encode(records: &[Record]) -> Vec<EncodedFrame> {
 }
 
 fn decode(frames: &[EncodedFrame]) -> Vec<Record> {
-    frames
-        .iter()
-        .flat_map(|f| Frame::decode(f.bytes().clone()).unwrap().into_records())
-        .collect()
+    frames.iter().flat_map(|f| Frame::decode(f.bytes().clone()).unwrap().into_records()).collect()
 }
 
 /// Puts a right checksum under changed bytes.
@@ -176,21 +173,9 @@ fn a_liar_is_caught_by_the_rule_he_breaks() {
         (11, &[2], Err(FrameError::Positions)),
         (19, &[0], Err(FrameError::Positions)),
         (27, &[1], Err(FrameError::Positions)),
-        (
-            60,
-            &huge,
-            Err(FrameError::BodyTooLarge {
-                bytes: BODY_BYTES_MAX + 1,
-            }),
-        ),
+        (60, &huge, Err(FrameError::BodyTooLarge { bytes: BODY_BYTES_MAX + 1 })),
         (stream_len, &[0xff; 2], Err(FrameError::Records)),
-        (
-            content,
-            &[0],
-            Err(FrameError::Digest {
-                position: Position(2),
-            }),
-        ),
+        (content, &[0], Err(FrameError::Digest { position: Position(2) })),
     ];
     for (at, change, expected) in cases {
         let mut bytes = sound.clone();
@@ -203,23 +188,14 @@ fn a_liar_is_caught_by_the_rule_he_breaks() {
 #[test]
 fn a_frame_is_cut_at_64_records_or_64_kib() {
     let counts = |records: &[Record]| -> Vec<u64> {
-        encode(records)
-            .iter()
-            .map(|f| f.last().0 - f.first().0 + 1)
-            .collect()
+        encode(records).iter().map(|f| f.last().0 - f.first().0 + 1).collect()
     };
-    let of =
-        |count: u64, len: usize| -> Vec<Record> { (1..=count).map(|p| record(p, len)).collect() };
+    let of = |count: u64, len: usize| -> Vec<Record> { (1..=count).map(|p| record(p, len)).collect() };
     assert_eq!(counts(&of(64, 10)), [64]);
     assert_eq!(counts(&of(65, 10)), [64, 1]);
     assert_eq!(counts(&of(5, 30_000)), [2, 2, 1]);
     assert_eq!(counts(&of(2, FRAME_BODY_BYTES)), [1, 1]);
-    let mixed = [
-        record(1, 10),
-        record(2, FRAME_BODY_BYTES),
-        record(3, 10),
-        record(4, 10),
-    ];
+    let mixed = [record(1, 10), record(2, FRAME_BODY_BYTES), record(3, 10), record(4, 10)];
     assert_eq!(counts(&mixed), [1, 1, 2]);
 }
 
@@ -227,30 +203,10 @@ fn a_frame_is_cut_at_64_records_or_64_kib() {
 fn what_cannot_be_a_commit_is_refused() {
     let cases = [
         (vec![], EncodeError::Empty),
-        (
-            vec![record(0, 1)],
-            EncodeError::NotConsecutive {
-                position: Position(0),
-            },
-        ),
-        (
-            vec![record(3, 1), record(5, 1)],
-            EncodeError::NotConsecutive {
-                position: Position(5),
-            },
-        ),
-        (
-            vec![record(3, 1), record(3, 1)],
-            EncodeError::NotConsecutive {
-                position: Position(3),
-            },
-        ),
-        (
-            vec![record(1, 1), record(2, 1 << 20)],
-            EncodeError::TooLarge {
-                position: Position(2),
-            },
-        ),
+        (vec![record(0, 1)], EncodeError::NotConsecutive { position: Position(0) }),
+        (vec![record(3, 1), record(5, 1)], EncodeError::NotConsecutive { position: Position(5) }),
+        (vec![record(3, 1), record(3, 1)], EncodeError::NotConsecutive { position: Position(3) }),
+        (vec![record(1, 1), record(2, 1 << 20)], EncodeError::TooLarge { position: Position(2) }),
     ];
     for (records, expected) in cases {
         assert_eq!(frames_of(&records, origin()).unwrap_err(), expected);
@@ -274,8 +230,7 @@ fn every_stored_fact_enters_the_digest() {
         change(&mut changed);
         assert_ne!(changed.digest(), sound.digest(), "change {index}");
     }
-    let changes: [fn(&mut Record); 2] =
-        [|r| r.salt[0] ^= 1, |r| r.content = Bytes::from_static(b"x")];
+    let changes: [fn(&mut Record); 2] = [|r| r.salt[0] ^= 1, |r| r.content = Bytes::from_static(b"x")];
     for change in changes {
         let mut changed = sound.clone();
         change(&mut changed);
@@ -287,10 +242,7 @@ fn every_stored_fact_enters_the_digest() {
 fn the_format_stays() {
     let (frames, chain) = frames_of(&[incompressible(1)], origin()).unwrap();
     let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
-    assert_eq!(
-        chain.to_string(),
-        "47ad2323a5c6730ddf318f3d976cfbbe19109052b64e33a7b821caa148cc330b"
-    );
+    assert_eq!(chain.to_string(), "47ad2323a5c6730ddf318f3d976cfbbe19109052b64e33a7b821caa148cc330b");
     assert_eq!(
         hex(frames[0].bytes()),
         concat!(

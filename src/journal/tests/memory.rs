@@ -33,9 +33,7 @@ conformance_tests!(make);
 
 fn commit(journal: &MemoryJournal, count: u64) -> Result<(), CommitError> {
     let tail = journal.tail();
-    let records: Vec<_> = (1..=count)
-        .map(|n| record(tail.position.0 + n, 10))
-        .collect();
+    let records: Vec<_> = (1..=count).map(|n| record(tail.position.0 + n, 10)).collect();
     journal.commit(tail.position, frames_of(&records, tail.chain).unwrap().0)
 }
 
@@ -57,14 +55,8 @@ fn a_failed_commit_poisons_and_opening_again_tells_its_outcome() {
         let kept = append(&journal, 10, 10);
         journal.script(fault.clone());
         let error = commit(&journal, 130).unwrap_err();
-        assert!(
-            matches!(&error, CommitError::Failed(e) if e.kind() == kind),
-            "{fault:?} {error:?}"
-        );
-        assert!(
-            matches!(commit(&journal, 1), Err(CommitError::Poisoned)),
-            "{fault:?}"
-        );
+        assert!(matches!(&error, CommitError::Failed(e) if e.kind() == kind), "{fault:?} {error:?}");
+        assert!(matches!(commit(&journal, 1), Err(CommitError::Poisoned)), "{fault:?}");
         assert_eq!(all(&journal), kept, "reads go on up to the old tail");
         let opened = journal.reopen().unwrap();
         assert_eq!(opened.tail.position, Position(tail), "{fault:?}");
@@ -108,21 +100,14 @@ fn nothing_of_a_commit_is_seen_while_its_flush_waits() {
 #[test]
 fn opening_refuses_a_damaged_end_by_its_positions() {
     // commits 1–10, 11–140 (frames at 11, 75, 139); damaged frame, what is named
-    for (first, named) in [
-        (139, (139, 140)),
-        (75, (75, 138)),
-        (11, (11, 74)),
-        (1, (1, 10)),
-    ] {
+    for (first, named) in [(139, (139, 140)), (75, (75, 138)), (11, (11, 74)), (1, (1, 10))] {
         let journal = MemoryJournal::new(store());
         append(&journal, 10, 10);
         append(&journal, 130, 10);
         conformance::all(&journal);
         assert!(journal.damage(Position(first), 100));
         let error = journal.reopen().unwrap_err();
-        let OpenError::Corrupt { first, last, fault } = error else {
-            panic!("{error:?}")
-        };
+        let OpenError::Corrupt { first, last, fault } = error else { panic!("{error:?}") };
         assert!(matches!(fault, Fault::Frame(_)), "{fault:?}");
         let found = (first.0, last.0);
         assert_eq!(found, named);
@@ -138,11 +123,5 @@ fn opening_checks_only_the_last_commit_and_the_frame_before() {
     assert!(journal.damage(Position(11), 100));
     assert_eq!(journal.reopen().unwrap().frames_checked, 2);
     assert!(journal.damage(Position(21), 100));
-    assert!(matches!(
-        journal.reopen(),
-        Err(OpenError::Corrupt {
-            first: Position(21),
-            ..
-        })
-    ));
+    assert!(matches!(journal.reopen(), Err(OpenError::Corrupt { first: Position(21), .. })));
 }

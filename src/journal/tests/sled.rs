@@ -7,9 +7,7 @@ use uuid::Uuid;
 
 use crate::domain::{Position, StoreId};
 use crate::journal::conformance::{Fixture, all, append, conformance_tests, record, store};
-use crate::journal::{
-    CommitError, Fault, FrameError, Journal, OpenError, Opened, SledJournal, frames_of,
-};
+use crate::journal::{CommitError, Fault, FrameError, Journal, OpenError, Opened, SledJournal, frames_of};
 
 const CACHE_BYTES: u64 = 8 << 20;
 
@@ -61,9 +59,7 @@ fn a_journal_of_another_store_is_refused() {
     drop(open(&dir).unwrap());
     let other = StoreId::from_uuid(Uuid::from_u128(2));
     let error = SledJournal::open(&dir.path().join("journal"), other, CACHE_BYTES).unwrap_err();
-    let OpenError::WrongStore { expected, found } = error else {
-        panic!("{error:?}")
-    };
+    let OpenError::WrongStore { expected, found } = error else { panic!("{error:?}") };
     assert_eq!((expected, found), (other, store()));
 }
 
@@ -71,18 +67,12 @@ fn a_journal_of_another_store_is_refused() {
 fn opening_says_what_it_checked() {
     let dir = tempfile::tempdir().unwrap();
     let opened = open(&dir).unwrap();
-    assert_eq!(
-        (opened.frames_checked, opened.tail.position),
-        (0, Position::ZERO)
-    );
+    assert_eq!((opened.frames_checked, opened.tail.position), (0, Position::ZERO));
     append(&opened.journal, 10, 10);
     append(&opened.journal, 130, 10);
     drop(opened);
     let opened = open(&dir).unwrap();
-    assert_eq!(
-        (opened.frames_checked, opened.tail.position),
-        (4, Position(140))
-    );
+    assert_eq!((opened.frames_checked, opened.tail.position), (4, Position(140)));
 }
 
 #[test]
@@ -94,9 +84,7 @@ fn a_damaged_end_is_refused_at_opening() {
     journal.damage(Position(11), 200);
     drop(journal);
     let error = open(&dir).unwrap_err();
-    let OpenError::Corrupt { first, last, fault } = error else {
-        panic!("{error:?}")
-    };
+    let OpenError::Corrupt { first, last, fault } = error else { panic!("{error:?}") };
     assert_eq!((first, last), (Position(11), Position(20)));
     assert_eq!(fault, Fault::Frame(FrameError::Checksum));
 }
@@ -131,10 +119,7 @@ fn what_a_crash_left_unfinished_does_not_stop_opening() {
     let journal = open(&dir).unwrap().journal;
     let expected = append(&journal, 10, 10);
     drop(journal);
-    let left = dir
-        .path()
-        .join("journal")
-        .join("snap.FFFFFFFFFFFFFFFF.generating");
+    let left = dir.path().join("journal").join("snap.FFFFFFFFFFFFFFFF.generating");
     fs::write(left, b"half").unwrap();
     assert_eq!(all(&open(&dir).unwrap().journal), expected);
 }
@@ -162,11 +147,7 @@ fn acknowledged_commits_that_the_database_dropped_are_noticed() {
                 assert_eq!(opened.tail.position, tail, "byte {at}");
                 assert_eq!(all(&opened.journal).len(), 500, "byte {at}");
             }
-            Err(OpenError::Corrupt {
-                first,
-                last,
-                fault: Fault::Missing,
-            }) => {
+            Err(OpenError::Corrupt { first, last, fault: Fault::Missing }) => {
                 assert!(first <= last && last == tail, "byte {at}");
             }
             Err(OpenError::Store { .. }) => {}
@@ -192,14 +173,7 @@ fn an_older_copy_of_the_database_is_noticed_and_a_lost_mark_is_not() {
 
     fs::write(&data, older).unwrap();
     let error = open(&dir).unwrap_err();
-    let OpenError::Corrupt {
-        first,
-        last,
-        fault: Fault::Missing,
-    } = error
-    else {
-        panic!("{error:?}")
-    };
+    let OpenError::Corrupt { first, last, fault: Fault::Missing } = error else { panic!("{error:?}") };
     assert_eq!((first, last), (Position(11), Position(20)));
 
     fs::write(&data, newer).unwrap();

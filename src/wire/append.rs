@@ -1,0 +1,122 @@
+//! Appends, from the wire: every violation of every event and condition at once.
+
+use std::collections::HashSet;
+
+use super::filter::filter;
+use super::limits::{CONDITIONS_MAX, Limits};
+use super::status::RequestError;
+use crate::clock::IdSource;
+use crate::codec::{Prepared, prepare};
+use crate::domain::{Findings, Position, Revision, StreamName, Timestamp};
+use crate::log::{Condition, Expected};
+use crate::pb;
+use crate::pb::condition::Condition as WireCondition;
+use crate::pb::stream_condition::Expected as WireExpected;
+
+/// Reads an append: the events, checked and encoded, and the conditions.
+///
+/// # Errors
+/// [`RequestError`] with every violation of every event; or the limit that is passed.
+pub fn append(
+    request: pb::AppendEventsRequest,
+    limits: &Limits,
+    ids: &dyn IdSource,
+    now: Timestamp,
+) -> Result<(Vec<Prepared>, Vec<Condition>), RequestError> {
+    let count = request.events.len();
+    if count > limits.batch_events_max {
+        return Err(RequestError::TooManyEvents { events: count, events_max: limits.batch_events_max });
+    }
+    let mut findings = Findings::default();
+    if count == 0 {
+        findings.violation_at("events", "must not be empty");
+    }
+    let mut prepared = Vec::with_capacity(count);
+    let mut seen = HashSet::with_capacity(count);
+    for (index, event) in request.events.into_iter().enumerate() {
+        findings.at_event("events", index, |f| {
+            let Some(event) = prepare(event, ids.event_id(), now, f) else {
+                return;
+            };
+            if !seen.insert(event.facts.event_id) {
+                f.violation_at("id", "stands twice in the request");
+            }
+            prepared.push(event);
+        });
+    }
+    let conditions = conditions(&mut findings, &request.conditions);
+    findings.into_result()?;
+    let mut total = 0;
+    for (index, event) in prepared.iter().enumerate() {
+        let bytes = event.content.len();
+        if bytes > limits.event_bytes_max {
+            return Err(RequestError::EventTooLarge { index, bytes, bytes_max: limits.event_bytes_max });
+        }
+        total += bytes;
+    }
+    if total > limits.batch_bytes_max {
+        return Err(RequestError::BatchTooLarge { bytes: total, bytes_max: limits.batch_bytes_max });
+    }
+    Ok((prepared, conditions))
+}
+
+fn conditions(findings: &mut Findings, found: &[pb::Condition]) -> Vec<Condition> {
+    if found.len() > CONDITIONS_MAX {
+        findings.violation_at(
+            "conditions",
+            format_args!("must be at most {CONDITIONS_MAX}, are {}", found.len()),
+        );
+    }
+    let read = found
+        .iter()
+        .enumerate()
+        .filter_map(|(index, found)| findings.at_index("conditions", index, |f| condition(f, found)));
+    read.collect()
+}
+
+fn condition(findings: &mut Findings, found: &pb::Condition) -> Option<Condition> {
+    match &found.condition {
+        Some(WireCondition::Stream(stream)) => findings.at("stream", |f| stream_condition(f, stream)),
+        Some(WireCondition::NoneSince(none)) => findings.at("none_since", |f| {
+            let filter = filter(f, none.filter.as_ref());
+            Some(Condition::NoneSince { filter, after: Position(none.after_position) })
+        }),
+        Some(WireCondition::Absent(absent)) => findings.at("absent", |f| {
+            let filter = filter(f, absent.filter.as_ref());
+            if filter.is_all() {
+                f.violation_at("filter", "must ask something: it would match every event");
+            }
+            Some(Condition::Absent { filter })
+        }),
+        None => {
+            findings.violation("must have one of stream, none_since and absent");
+            None
+        }
+    }
+}
+
+fn stream_condition(findings: &mut Findings, found: &pb::StreamCondition) -> Option<Condition> {
+    let name = StreamName::parse(&found.name).map_err(|error| findings.violation_at("name", error)).ok();
+    let expected = match found.expected {
+        Some(WireExpected::Revision(0)) => {
+            findings.violation_at("revision", "begins with 1: for a stream without events set empty");
+            None
+        }
+        Some(WireExpected::Revision(revision)) => Some(Expected::Revision(Revision(revision))),
+        Some(WireExpected::Empty(true)) => Some(Expected::Empty),
+        Some(WireExpected::Exists(true)) => Some(Expected::Exists),
+        Some(WireExpected::Empty(false)) => {
+            findings.violation_at("empty", "must be true where it is set");
+            None
+        }
+        Some(WireExpected::Exists(false)) => {
+            findings.violation_at("exists", "must be true where it is set");
+            None
+        }
+        None => {
+            findings.violation("must have one of revision, empty and exists");
+            None
+        }
+    };
+    Some(Condition::Stream { name: name?, expected: expected? })
+}
