@@ -236,6 +236,9 @@ async fn serve(
     tonic::transport::Server::builder()
         .layer(CallLayer { message_bytes_max: config.limits.message_bytes_max })
         .max_concurrent_streams(config.connection_streams_max)
+        // A client that cancels as many calls as it may have open must not lose its other calls with them; h2's
+        // own limit of 20, against rapid resets (CVE-2023-44487), closes the whole connection.
+        .http2_max_pending_accept_reset_streams(usize::try_from(config.connection_streams_max).ok())
         .http2_keepalive_interval(Some(HTTP2_KEEPALIVE))
         .http2_keepalive_timeout(Some(HTTP2_KEEPALIVE_TIMEOUT))
         .add_routes(routes)

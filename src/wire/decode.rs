@@ -6,7 +6,6 @@ use super::filter::filter;
 use super::limits::{GROUPS_MAX, Limits};
 use super::page_token::{self, PageToken};
 use super::status::RequestError;
-use crate::clock::IdSource;
 use crate::codec::check::{moment, optional_number};
 use crate::domain::{
     Bounds, CalendarUnit, Day, EventId, Findings, Invalid, Position, Shape, StoreId, TimeSpan, Timestamp,

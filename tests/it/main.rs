@@ -1,1 +1,23 @@
-//! x
+//! The one integration binary: the real program over a real socket, the library against its reference model,
+//! and the rules of the house.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    unreachable_pub,
+    reason = "a test says what it expects by failing"
+)]
+
+mod append;
+mod errors;
+mod events;
+mod faults;
+mod harness;
+mod malformed;
+mod server;
+mod subscribe;
+mod tidy;
+mod timeline;
