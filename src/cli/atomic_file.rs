@@ -59,7 +59,10 @@ impl Write for AtomicFile {
 }
 
 fn create_failure(path: &Path, error: &io::Error) -> Failure {
-    Failure::new(Exit::CannotCreate, format!("cannot make {}: {error}", path.display()))
+    let text = error.to_string();
+    // tempfile adds the temporary name, which means nothing to the user.
+    let cause = text.split_once(" at path ").map_or(text.as_str(), |(cause, _)| cause);
+    Failure::new(Exit::CannotCreate, format!("cannot make {}: {cause}", path.display()))
 }
 
 #[cfg(test)]
@@ -89,6 +92,7 @@ mod tests {
     fn a_missing_directory_is_told() {
         let failure = AtomicFile::create(Path::new("/nonexistent/out")).unwrap_err();
         assert_eq!(failure.exit(), Exit::CannotCreate);
-        assert!(failure.to_string().contains("/nonexistent/out"), "{failure}");
+        let text = failure.to_string();
+        assert!(text.contains("/nonexistent/out: ") && !text.contains(".annals-"), "{text}");
     }
 }

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use super::client::call;
 use super::failure::Failure;
+use super::table::count;
 use super::{Context, input, output};
 use crate::pb::{AppendEventsRequest, Event};
 use batches::Batch;
@@ -54,7 +55,9 @@ impl Import {
         let mut totals = Totals::default();
         for path in &self.files {
             let done = import_file(path, &mut append, &mut totals).await;
-            done.map_err(|failure| failure.detail(format!("{} imported before", totals.recorded())))?;
+            done.map_err(|failure| {
+                failure.detail(format!("{} imported before", count(totals.recorded(), "event", "events")))
+            })?;
         }
         if context.json {
             let Totals { added, replayed } = totals;

@@ -73,13 +73,13 @@ pub struct Participant {
     pub on_behalf_of: Option<Entity>,
 }
 
-/// Checks that nobody takes part twice in one role.
+/// Remarks on whoever takes part twice in one role: real records list a party twice, so it is not refused.
 pub fn check_participants(participants: &[Participant], findings: &mut Findings) {
     let mut seen = std::collections::HashSet::new();
     for (index, participant) in participants.iter().enumerate() {
         if !seen.insert((participant.entity.key(), participant.role)) {
             findings.at_index("participants", index, |f| {
-                f.violation("repeats an entity in the same role");
+                f.caveat(CaveatCode::RepeatedParticipant, "repeats an entity in the same role");
             });
         }
     }

@@ -123,7 +123,7 @@ vocabulary! {
         Inferred = 7, LaterRevised = 8, SourceConflict = 9, UndatedSource = 10, LongQuote = 11,
         CountryCodeUnknown = 12, CodeUnknown = 13, CurrencyWithdrawn = 14, AmountPrecision = 15, ZeroAmount = 16,
         SameParties = 17, FewParties = 18, OrderAnomaly = 19, OverduePlan = 20, KnownBeforeStart = 21,
-        StopOutsideVisit = 22, LongVisit = 23, StatusUnexpected = 24, ClaimMismatch = 25, ActingPartyMissing = 26,
+        StopOutsideVisit = 22, LongVisit = 23, StatusUnexpected = 24, ClaimMismatch = 25, ActingPartyMissing = 26, RepeatedParticipant = 27,
     }
 }
 

@@ -52,8 +52,10 @@ async fn an_event_is_recorded_once_however_often_it_is_sent() {
     assert_eq!(log.get_head(pb::GetHeadRequest {}).await.unwrap().into_inner().position, 2);
 
     // What the server derives is no part of the content: an event that was read can be sent again.
-    let read = log.get_event(pb::GetEventRequest { event_id: id(1) }).await.unwrap().into_inner().event.unwrap();
-    let also = log.get_event(pb::GetEventRequest { event_id: id(2) }).await.unwrap().into_inner().event.unwrap();
+    let read =
+        log.get_event(pb::GetEventRequest { event_id: id(1) }).await.unwrap().into_inner().event.unwrap();
+    let also =
+        log.get_event(pb::GetEventRequest { event_id: id(2) }).await.unwrap().into_inner().event.unwrap();
     assert!(read.valid_time.as_ref().unwrap().earliest_start.is_some() && read.known_at_derived);
     let again = pb::AppendEventsRequest { events: vec![read, also], conditions: Vec::new() };
     assert!(log.append_events(again).await.unwrap().into_inner().replayed);
@@ -161,7 +163,8 @@ async fn links_must_name_what_is_there_and_open() {
     assert_eq!(said.metadata["field"], "events[1].links[0].event_id");
 
     append(&mut log, &[event(1), with(event(2), "links", link("CORRECTS", 1))]).await.unwrap();
-    let said = Said::of(&append(&mut log, &[with(event(3), "links", link("SUPERSEDES", 1))]).await.unwrap_err());
+    let said =
+        Said::of(&append(&mut log, &[with(event(3), "links", link("SUPERSEDES", 1))]).await.unwrap_err());
     assert_eq!((said.code, said.reason.as_str()), (Code::FailedPrecondition, "LINK_TARGET_CLOSED"));
     assert_eq!(said.metadata["closed_by"], id(2));
 
@@ -171,7 +174,10 @@ async fn links_must_name_what_is_there_and_open() {
     let other = with(other, "links", link("CORRECTS", 2));
     let said = Said::of(&append(&mut log, &[other]).await.unwrap_err());
     assert_eq!((said.code, said.reason.as_str()), (Code::FailedPrecondition, "LINK_TARGET_KIND"));
-    assert_eq!((said.metadata["kind"].as_str(), said.metadata["target_kind"].as_str()), ("STATEMENT", "CUSTOM"));
+    assert_eq!(
+        (said.metadata["kind"].as_str(), said.metadata["target_kind"].as_str()),
+        ("STATEMENT", "CUSTOM")
+    );
 
     // Naming the closer continues the chain; retracting the correction opens the target again.
     append(&mut log, &[with(event(5), "links", link("CORRECTS", 2))]).await.unwrap();

@@ -15,7 +15,9 @@ fn catalogue() -> Vec<(String, String)> {
         location.map(|location| location.leading_comments().trim().to_owned()).unwrap_or_default()
     };
     let values = reasons.values().enumerate();
-    values.map(|(index, value)| (value.name().to_owned(), comment(&[5, 0, 2, i32::try_from(index).unwrap()]))).collect()
+    values
+        .map(|(index, value)| (value.name().to_owned(), comment(&[5, 0, 2, i32::try_from(index).unwrap()])))
+        .collect()
 }
 
 #[test]

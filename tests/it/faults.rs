@@ -87,20 +87,26 @@ async fn damage_is_refused_with_its_positions_and_the_rest_is_readable() {
     assert!(journal.damage(Position(2), 60));
     let said = Said::of(&client.get_event(pb::GetEventRequest { event_id: id(2) }).await.unwrap_err());
     assert_eq!((said.code, said.reason.as_str()), (Code::DataLoss, "CORRUPT"));
-    assert_eq!((said.metadata["first_position"].as_str(), said.metadata["last_position"].as_str()), ("2", "2"));
+    assert_eq!(
+        (said.metadata["first_position"].as_str(), said.metadata["last_position"].as_str()),
+        ("2", "2")
+    );
     for number in [1, 3] {
         assert!(client.get_event(pb::GetEventRequest { event_id: id(number) }).await.is_ok());
     }
     // A subscription ends there, and says where to go on from.
     let mut stream =
         client.subscribe_events(pb::SubscribeEventsRequest::default()).await.unwrap().into_inner();
-    let (mut ending, status) = (None, loop {
-        match stream.message().await {
-            Ok(Some(_)) => {}
-            Ok(None) => panic!("the stream must not end well"),
-            Err(status) => break status,
-        }
-    });
+    let (mut ending, status) = (
+        None,
+        loop {
+            match stream.message().await {
+                Ok(Some(_)) => {}
+                Ok(None) => panic!("the stream must not end well"),
+                Err(status) => break status,
+            }
+        },
+    );
     assert_eq!(Said::of(&status).reason, "CORRUPT");
     let request = pb::SubscribeEventsRequest::default();
     let mut stream = client.subscribe_events(request).await.unwrap().into_inner();

@@ -128,7 +128,8 @@ impl Server {
     /// Imports a file with the program.
     pub fn import(&self, path: &Path) -> String {
         let output = annals(&["import", "--server", &self.url(), path.to_str().unwrap()]);
-        let text = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+        let text =
+            String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "import of {}: {text}", path.display());
         text
     }

@@ -12,6 +12,7 @@
 )]
 
 mod append;
+mod data;
 mod errors;
 mod events;
 mod faults;

@@ -84,9 +84,7 @@ async fn nothing_stored(log: &mut EventLogServiceClient<tonic::transport::Channe
 async fn what_is_too_large_is_told_with_its_limit() {
     let server = Server::start();
     let mut log = server.log().await.max_encoding_message_size(64 << 20);
-    let long = |bytes: usize| {
-        with(simple("s", "t"), "attributes", json!({"text": "x".repeat(bytes)}))
-    };
+    let long = |bytes: usize| with(simple("s", "t"), "attributes", json!({"text": "x".repeat(bytes)}));
     let said = Said::of(&append(&mut log, &[simple("s", "t"), long(65 * 1024)]).await.unwrap_err());
     assert_eq!((said.code, said.reason.as_str()), (Code::InvalidArgument, "EVENT_TOO_LARGE"));
     assert_eq!((said.metadata["index"].as_str(), said.metadata["bytes_max"].as_str()), ("1", "65536"));

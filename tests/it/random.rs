@@ -25,6 +25,8 @@ mod compare;
 mod large;
 #[path = "random_parts.rs"]
 mod parts;
+#[path = "random_threads.rs"]
+mod threads;
 
 use compare::{assert_outcome, assert_record, filter_of, name_of, request_of, window_of};
 
@@ -71,7 +73,6 @@ fn random_operations_are_answered_as_the_model_answers_them() {
             *seen.entry(outcome).or_insert(0) += count;
         }
     }
-    eprintln!("{seen:?}");
     // A run that never met an outcome says nothing about it.
     for outcome in OUTCOMES {
         assert!(seen.contains_key(outcome), "{outcome} is not among {seen:?}");

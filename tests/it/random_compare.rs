@@ -116,6 +116,10 @@ pub(crate) fn assert_record(record: &Record, expected: &Recorded, facts: &EventF
         (Position(shown.position), Revision(shown.stream_revision)),
         (expected.position, expected.revision)
     );
+    let moment = |found: Option<&prost_types::Timestamp>| found.and_then(annals::codec::check::timestamp_of);
+    let shown_at = (moment(shown.known_at.as_ref()), moment(shown.recorded_at.as_ref()));
+    assert_eq!(shown_at, (Some(expected.known_at), Some(expected.recorded_at)));
+    assert_eq!(shown.known_at_derived, expected.event.known_at.is_none());
     let caveats = annals::codec::stored::StoredParts::of(record).unwrap().caveats;
     assert_eq!(caveats, expected.caveats);
 }

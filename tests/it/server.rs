@@ -82,7 +82,8 @@ async fn an_event_comes_back_as_it_was_sent_with_what_follows_from_it() {
     assert_eq!(comparison.computed.as_ref().unwrap().value, "-92.716");
     assert_eq!(comparison.computed_per_day.as_ref().unwrap().value, "-92.016");
     assert!(!comparison.comparable);
-    let codes: Vec<pb::CaveatCode> = event.caveats.iter().filter(|c| c.server_found).map(|c| c.code()).collect();
+    let codes: Vec<pb::CaveatCode> =
+        event.caveats.iter().filter(|c| c.server_found).map(|c| c.code()).collect();
     assert_eq!(codes, [pb::CaveatCode::PeriodsDiffer]);
 
     let said = Said::of(&log.get_event(pb::GetEventRequest { event_id: id(1) }).await.unwrap_err());
@@ -149,7 +150,10 @@ async fn a_deadline_ends_a_call_wherever_it_is() {
             Err(status) => break status,
         }
     };
-    assert_eq!((status.code(), Said::of(&status).reason.as_str()), (Code::DeadlineExceeded, "DEADLINE_PASSED"));
+    assert_eq!(
+        (status.code(), Said::of(&status).reason.as_str()),
+        (Code::DeadlineExceeded, "DEADLINE_PASSED")
+    );
     assert!(begin.elapsed() >= Duration::from_millis(290));
 }
 
@@ -186,7 +190,10 @@ async fn the_server_tells_what_it_allows_and_that_its_store_is_sound() {
     let info = admin.get_server_info(pb::GetServerInfoRequest {}).await.unwrap().into_inner();
     let limits = info.limits.unwrap();
     assert_eq!((info.head, info.read_only), (22, false));
-    assert_eq!((limits.event_bytes_max, limits.batch_events_max, limits.page_size_max), (65_536, 1_000, 1_000));
+    assert_eq!(
+        (limits.event_bytes_max, limits.batch_events_max, limits.page_size_max),
+        (65_536, 1_000, 1_000)
+    );
     let mut stream = admin.verify(pb::VerifyRequest {}).await.unwrap().into_inner();
     let mut summary = None;
     while let Some(message) = stream.message().await.unwrap() {

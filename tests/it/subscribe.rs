@@ -31,7 +31,8 @@ async fn until_caught_up(stream: &mut Stream) -> Vec<u64> {
         match next(stream).await {
             Content::Events(batch) => positions.extend(batch.events.iter().map(|event| event.position)),
             Content::CaughtUp(_) => return positions,
-            Content::Started(_) | Content::Checkpoint(_) | Content::FellBehind(_) | Content::Heartbeat(_) => {}
+            Content::Started(_) | Content::Checkpoint(_) | Content::FellBehind(_) | Content::Heartbeat(_) => {
+            }
             Content::Ending(ending) => panic!("{ending:?}"),
         }
     }
@@ -67,7 +68,8 @@ async fn an_idle_tail_without_matches_has_checkpoints_and_heartbeats() {
     let server = Server::start();
     let mut log = server.log().await;
     append(&mut log, &[simple("s", "one")]).await.unwrap();
-    let question = json!({"filter": {"streams": ["none"]}, "checkpointInterval": "1s", "heartbeatInterval": "1s"});
+    let question =
+        json!({"filter": {"streams": ["none"]}, "checkpointInterval": "1s", "heartbeatInterval": "1s"});
     let mut stream = subscribe(&mut log, question).await;
     let (mut checkpoints, mut heartbeats) = (Vec::new(), 0);
     while checkpoints.len() < 3 || heartbeats < 2 {
@@ -137,7 +139,8 @@ async fn bad_starts_are_refused() {
         (json!({"checkpointInterval": "61s"}), "FIELD_INVALID"),
         (json!({"fromStart": false}), "FIELD_INVALID"),
     ] {
-        let request: pb::SubscribeEventsRequest = events::message("annals.v1.SubscribeEventsRequest", &question);
+        let request: pb::SubscribeEventsRequest =
+            events::message("annals.v1.SubscribeEventsRequest", &question);
         let status = log.subscribe_events(request).await.unwrap_err();
         assert_eq!(Said::of(&status).reason, reason, "{question}");
     }

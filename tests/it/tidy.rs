@@ -17,15 +17,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("subscription", &["domain", "filter", "journal", "log"]),
     (
         "wire",
-        &[
-            "domain", "journal", "codec", "pb", "index", "filter", "log", "timeline", "subscription", "clock",
-        ],
+        &["domain", "journal", "codec", "pb", "index", "filter", "log", "timeline", "subscription", "clock"],
     ),
     (
         "service",
-        &[
-            "domain", "journal", "codec", "pb", "index", "log", "timeline", "subscription", "wire", "clock",
-        ],
+        &["domain", "journal", "codec", "pb", "index", "log", "timeline", "subscription", "wire", "clock"],
     ),
     ("server", &["domain", "pb", "log", "service", "wire", "clock"]),
     ("cli", &["domain", "pb", "log", "server", "wire", "clock", "codec", "bench"]),
@@ -107,9 +103,11 @@ fn modules_use_only_what_lies_below_them() {
                 broken.push(format!("{}: {module} uses crate::{used}", relative(path).display()));
             }
         }
-        let forbidden = MUST_NOT_NAME.iter().find(|(name, _)| *name == module).map_or(&[][..], |(_, names)| names);
+        let forbidden =
+            MUST_NOT_NAME.iter().find(|(name, _)| *name == module).map_or(&[][..], |(_, names)| names);
         for name in forbidden {
-            let store = relative(path).ends_with("journal/sled.rs") || relative(path).ends_with("index/store.rs");
+            let store =
+                relative(path).ends_with("journal/sled.rs") || relative(path).ends_with("index/store.rs");
             let named = code(text).contains(&format!("{name}::"));
             if named && !(store && *name == "sled") {
                 broken.push(format!("{}: {module} names {name}", relative(path).display()));

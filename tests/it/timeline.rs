@@ -94,7 +94,8 @@ async fn only_what_certainly_lies_within_is_a_must() {
     question["valid"]["match"] = json!("MAY");
     let page = list(&mut client, &question).await;
     assert_eq!(page.entries.len(), 10);
-    let certain = page.entries.iter().filter(|entry| entry.r#match == i32::from(pb::valid_window::Match::Must));
+    let certain =
+        page.entries.iter().filter(|entry| entry.r#match == i32::from(pb::valid_window::Match::Must));
     assert_eq!(certain.count(), 1);
 }
 
@@ -106,7 +107,14 @@ async fn pages_are_one_snapshot_whatever_is_appended_meanwhile() {
     let mut log = server.log().await;
     let whole = list(&mut client, &between()).await;
     assert_eq!(whole.next_page_token, "");
-    for order in ["VALID_START", "VALID_START_DESCENDING", "KNOWN_AT", "KNOWN_AT_DESCENDING", "RECORDED", "RECORDED_DESCENDING"] {
+    for order in [
+        "VALID_START",
+        "VALID_START_DESCENDING",
+        "KNOWN_AT",
+        "KNOWN_AT_DESCENDING",
+        "RECORDED",
+        "RECORDED_DESCENDING",
+    ] {
         let question = with(with(between(), "order", json!(order)), "pageSize", json!(3));
         let pinned = with(
             with(between(), "order", json!(order)),
