@@ -1,7 +1,6 @@
 //! `annals verify`: checks every stored byte.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::Args;
 use indicatif::ProgressBar;
@@ -10,10 +9,11 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::{Context, json, output, serve, status, table};
 use crate::clock::System;
-use crate::log::{Log, LogConfig, OpenError, VerifyEvent};
+use crate::log::{LogConfig, OpenError, verify_directory};
 use crate::pb::verify_response::Content;
-use crate::pb::{VerifyFinding, VerifyProgress, VerifyRequest, VerifyResponse, VerifySummary};
+use crate::pb::{VerifyFinding, VerifyRequest, VerifyResponse, VerifySummary};
 use crate::server::{Config, Overrides};
+use crate::wire::encode;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -72,27 +72,15 @@ fn offline(config: &Config, context: &Context, report: &mut Report) -> Result<()
     check_is_store(&config.data)?;
     let log_config =
         LogConfig { journal_cache_bytes: config.journal_cache_bytes, ..LogConfig::at(&config.data) };
-    let opened = Log::open(&log_config, Arc::new(System), Arc::new(System), &|_| {});
-    let (log, _) = opened.map_err(|error| open_failure(&error, &config.data, context))?;
     let mut failed = None;
-    let outcome = log.verify(|event| match report.take(message(event)) {
-        Ok(()) => true,
-        Err(failure) => {
-            failed = Some(failure);
-            false
-        }
+    let outcome = verify_directory(&log_config, &System, |event| {
+        report.take(encode::verify_event(event)).map_err(|failure| failed = Some(failure)).is_ok()
     });
+    let outcome = outcome.map_err(|error| open_failure(&error, &config.data, context))?;
     if let Some(failure) = failed {
         return Err(failure);
     }
-    let summary = VerifySummary {
-        event_count: outcome.events,
-        segment_count: i64::try_from(outcome.segments).unwrap_or(i64::MAX),
-        finding_count: i64::try_from(outcome.findings).unwrap_or(i64::MAX),
-        chain_hash: outcome.chain.to_string(),
-    };
-    report.take(VerifyResponse { content: Some(Content::Summary(summary)) })?;
-    log.close().map_err(|error| Failure::caused(Exit::Io, "the store could not be closed", &error))
+    report.take(encode::verify_summary(&outcome))
 }
 
 /// Makes sure that a mistyped directory is not taken for an empty store, and not made.
@@ -115,20 +103,6 @@ fn open_failure(error: &OpenError, directory: &Path, context: &Context) -> Failu
             .hint(format!("`annals verify --server {}` lets the server check it", context.target.url()));
     }
     serve::open_failure(error)
-}
-
-fn message(event: VerifyEvent) -> VerifyResponse {
-    let content = match event {
-        VerifyEvent::Progress { position, head } => {
-            Content::Progress(VerifyProgress { position: position.0, head: head.0 })
-        }
-        VerifyEvent::Finding(finding) => Content::Finding(VerifyFinding {
-            first_position: finding.first.0,
-            last_position: finding.last.0,
-            description: finding.description,
-        }),
-    };
-    VerifyResponse { content: Some(content) }
 }
 
 /// Prints what a check says, whoever makes it.

@@ -104,7 +104,7 @@ fn funding_transfer(findings: &mut Findings, found: &mut pb::FundingTransfer) ->
             statistics::decimal(f, "quantity", in_kind.quantity.as_ref());
         });
     }
-    event_reference(findings, "commitment_event_id", &found.commitment_event_id);
+    event_reference(findings, "commitment_event_id", &mut found.commitment_event_id);
     time::span(findings, "covers", found.covers.as_mut(), Shape::Period);
     let value_date = check::date(findings, "value_date", found.value_date.as_ref());
     let stage = required_number(findings, "stage", found.stage, Stage::from_number);
@@ -136,11 +136,14 @@ fn money(findings: &mut Findings, found: Option<&pb::google::r#type::Money>) -> 
     })
 }
 
-fn event_reference(findings: &mut Findings, field: &'static str, id: &str) {
-    if !id.is_empty()
-        && let Err(error) = EventId::parse(id)
-    {
-        findings.violation_at(field, error);
+fn event_reference(findings: &mut Findings, field: &'static str, id: &mut String) {
+    if id.is_empty() {
+        return;
+    }
+    match EventId::parse(id) {
+        // One spelling, so that equal events have equal bytes.
+        Ok(read) => *id = read.to_string(),
+        Err(error) => findings.violation_at(field, error),
     }
 }
 

@@ -75,24 +75,26 @@ impl Filter {
         (positions, searched)
     }
 
-    /// Gives matching positions in [1, `before`), falling, as [`Filter::matches_after`] does rising. The search
+    /// Gives matching positions in [`down_to`, `before`), falling, as [`Filter::matches_after`] does rising. The search
     /// goes on before the second value.
     #[must_use]
     pub fn matches_before(
         &self,
         view: &View<'_>,
         before: Position,
+        down_to: Position,
         count: usize,
     ) -> (Vec<Position>, Position) {
         let last = Position(before.0.saturating_sub(1));
         let Some((part, _)) = view.locate(last) else {
-            return (Vec::new(), Position(1));
+            return (Vec::new(), down_to);
         };
-        let found = self.slots(part, part.slots_up_to(last));
+        let mut found = self.slots(part, part.slots_up_to(last));
+        found.remove_range(0..part.slots_up_to(Position(down_to.0.saturating_sub(1))));
         let more = found.len() > u64::try_from(count).unwrap_or(u64::MAX);
         let falling = found.iter().rev().filter_map(|slot| u16::try_from(slot).ok());
         let positions: Vec<Position> = falling.take(count).map(|slot| part.position_at(slot)).collect();
-        let start = part.base().next();
+        let start = part.base().next().max(down_to);
         let searched = if more { positions.last().copied().unwrap_or(start) } else { start };
         (positions, searched)
     }

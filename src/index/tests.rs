@@ -1,1 +1,131 @@
+//! Segments: the same events give the same bytes, and the same answers as the tail they were made of.
 
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::{
+    Bounds, EventFacts, EventId, Kind, KnowledgeLink, LinkType, Position, RecordedFacts, Revision,
+    StreamName, TermField, Terms, Timestamp,
+};
+
+fn facts(position: u64, start: i32, tags: &[u8], link: Option<u64>) -> RecordedFacts {
+    let terms = tags.iter().map(|tag| TermField::Tag.term(&tag.to_string()).into_boxed_slice());
+    RecordedFacts {
+        event: EventFacts {
+            event_id: EventId::from_uuid(uuid::Uuid::from_u128(u128::from(position) * 7_919 + 1)),
+            stream: StreamName::from_recorded("s"),
+            kind: Kind::Custom,
+            bounds: Bounds {
+                earliest_start: start,
+                latest_start: start,
+                earliest_end: start.saturating_add(1),
+                latest_end: start.saturating_add(1),
+            },
+            qualified: start % 2 == 0,
+            known_at: Some(Timestamp(i64::from(start))),
+            terms: Terms::new(terms.collect()),
+            knowledge_links: Vec::new(),
+            other_link_targets: Vec::new(),
+            amount: None,
+        },
+        position: Position(position),
+        revision: Revision(position),
+        recorded_at: Timestamp(i64::try_from(position).unwrap()),
+        links: link
+            .map(|target| KnowledgeLink { link_type: LinkType::Corrects, target: Position(target) })
+            .into_iter()
+            .collect(),
+    }
+}
+
+fn tail(events: &[(i32, Vec<u8>)]) -> Tail {
+    let mut tail = Tail::after(Position::ZERO);
+    for (at, (start, tags)) in events.iter().enumerate() {
+        let position = u64::try_from(at).unwrap() + 1;
+        let link = (position % 3 == 0).then_some(position / 3);
+        assert!(tail.fold(&facts(position, *start, tags, link)));
+    }
+    tail
+}
+
+fn events() -> impl Strategy<Value = Vec<(i32, Vec<u8>)>> {
+    let start = prop_oneof![Just(Bounds::OPEN_START), -50..50_i32];
+    proptest::collection::vec((start, proptest::collection::vec(0..12_u8, 0..4)), 0..120)
+}
+
+proptest! {
+    #[test]
+    fn a_segment_comes_back_from_its_bytes(events in events(), chain: [u8; 32]) {
+        let segment = Segment::of(&tail(&events));
+        let bytes = layout::encode(&segment, &chain);
+        let (read, tied) = layout::decode(&bytes).unwrap();
+        prop_assert_eq!(tied, chain);
+        prop_assert_eq!(layout::encode(&read, &chain), bytes);
+        prop_assert_eq!(read, segment);
+    }
+
+    #[test]
+    fn damaged_bytes_are_no_segment(events in events(), at: prop::sample::Index, bit in 0..8_u8) {
+        let mut bytes = layout::encode(&Segment::of(&tail(&events)), &[7; 32]);
+        let at = at.index(bytes.len());
+        bytes[at] ^= 1 << bit;
+        prop_assert!(layout::decode(&bytes).is_err());
+    }
+
+    #[test]
+    fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        prop_assert!(layout::decode(&bytes).is_err());
+    }
+
+    #[test]
+    fn a_segment_answers_as_its_tail(events in events(), from in -60..60_i32, slot in 0..130_u16) {
+        let tail = tail(&events);
+        let segment = Segment::of(&tail);
+        for tag in 0..13_u8 {
+            let term = TermField::Tag.term(&tag.to_string());
+            prop_assert_eq!(segment.posting(&term), tail.posting(&term));
+            prop_assert_eq!(segment.posting_len(&term), tail.posting_len(&term));
+        }
+        let terms = |part: &dyn Part| {
+            let mut found = Vec::new();
+            part.for_each_term(&[TermField::Tag.number()], &mut |term, slots| {
+                found.push((term.to_vec(), slots.into_owned()));
+            });
+            found.sort_by(|one, other| one.0.cmp(&other.0));
+            found
+        };
+        prop_assert_eq!(terms(&segment), terms(&tail));
+        for bound in [None, Some((from, slot))] {
+            for ascending in [true, false] {
+                let walk = |part: &dyn Part| part.valid_order(bound, ascending).collect::<Vec<_>>();
+                prop_assert_eq!(walk(&segment), walk(&tail), "{:?} {}", bound, ascending);
+            }
+        }
+        prop_assert_eq!(segment.valid_ends(), tail.valid_ends());
+        for at in 0..events.len() {
+            let id = facts(u64::try_from(at).unwrap() + 1, 0, &[], None).event.event_id;
+            prop_assert_eq!(segment.slot_of(&id), tail.slot_of(&id));
+        }
+    }
+}
+
+#[test]
+fn a_stored_segment_is_read_only_for_its_own_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SegmentStore::open(directory.path()).unwrap();
+    let segment = Segment::of(&tail(&[(1, vec![1]), (2, vec![2])]));
+    store.put(3, &segment, &[1; 32]).unwrap();
+    assert_eq!(store.get(3, &[1; 32]).unwrap(), Some(segment.clone()));
+    assert_eq!(store.get(3, &[2; 32]).unwrap(), None);
+    assert_eq!(store.get(4, &[1; 32]).unwrap(), None);
+    assert_eq!(store.bytes_of(3).unwrap().unwrap(), layout::encode(&segment, &[1; 32]));
+}
+
+#[test]
+fn only_the_next_position_is_folded() {
+    let mut tail = Tail::after(Position(5));
+    assert!(!tail.fold(&facts(5, 0, &[], None)));
+    assert!(!tail.fold(&facts(7, 0, &[], None)));
+    assert!(tail.fold(&facts(6, 0, &[], None)));
+    assert_eq!((tail.last(), tail.len()), (Position(6), 1));
+}

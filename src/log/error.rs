@@ -4,6 +4,20 @@ use crate::codec::StoredError;
 use crate::domain::{EventId, Kind, Position, Revision, StoreId};
 use crate::journal;
 
+/// Joins an error and its causes into one text. The JSON form of the server's log has no field for an error, so
+/// causes are logged as text.
+#[must_use]
+pub fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}
+
 /// Says why an append was not acknowledged.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
@@ -170,7 +184,7 @@ pub enum OpenError {
         found: StoreId,
     },
     /// The journal refused.
-    #[error("the journal cannot be opened")]
+    #[error("the journal cannot be opened: run `annals verify` for its damage")]
     Journal(#[source] journal::OpenError),
     /// The journal could not be read while the index was built.
     #[error("the journal cannot be read: run `annals verify` for the whole damage")]

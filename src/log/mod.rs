@@ -40,7 +40,7 @@ pub use open::{LogConfig, OpenProgress, OpenReport};
 pub use queue::QueueLimits;
 pub use reader::Reader;
 pub use scan::{Batch, BatchLimits, Scan};
-pub use verify::{Finding, VerifyEvent, VerifyReport};
+pub use verify::{Finding, VerifyEvent, VerifyReport, verify_directory};
 
 use crate::clock::{Clock, IdSource};
 use crate::domain::StoreId;

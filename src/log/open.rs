@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use super::error::{OpenError, ReadError};
+use super::error::{OpenError, ReadError, causes};
 use super::head::Head;
 use super::queue::{Queue, QueueLimits};
 use super::rebuild::{self, chain_at};
@@ -148,7 +148,7 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<std::thread
     thread.map_err(|source| OpenError::Io { path: format!("thread {name}"), source })
 }
 
-fn open_error(error: journal::OpenError) -> OpenError {
+pub(super) fn open_error(error: journal::OpenError) -> OpenError {
     match error {
         journal::OpenError::WrongStore { expected, found } => OpenError::WrongStore { expected, found },
         journal::OpenError::Locked => OpenError::Locked,
@@ -164,15 +164,15 @@ fn open_segments(directory: &Path) -> Option<SegmentStore> {
         Ok(store) => return Some(store),
         Err(error) => error,
     };
-    warn!(error = &error as &dyn std::error::Error, "the index database cannot be opened; it is built again");
+    warn!(error = causes(&error), "the index database cannot be opened; it is built again");
     if let Err(error) = std::fs::remove_dir_all(directory) {
-        warn!(error = &error as &dyn std::error::Error, "the index database cannot be deleted");
+        warn!(error = causes(&error), "the index database cannot be deleted");
         return None;
     }
     match SegmentStore::open(directory) {
         Ok(store) => Some(store),
         Err(error) => {
-            warn!(error = &error as &dyn std::error::Error, "the index stays in memory");
+            warn!(error = causes(&error), "the index stays in memory");
             None
         }
     }
@@ -223,10 +223,7 @@ fn load(store: &SegmentStore, number: u64, chain: &[u8; 32]) -> Option<Segment> 
     match store.get(number, chain) {
         Ok(segment) => segment,
         Err(error) => {
-            warn!(
-                error = &error as &dyn std::error::Error,
-                number, "segment cannot be read; it is built again"
-            );
+            warn!(error = causes(&error), number, "segment cannot be read; it is built again");
             None
         }
     }
@@ -241,7 +238,7 @@ fn store_again(
     let Some(store) = store else { return Ok(()) };
     let chain = chain_at(journal, segment.last())?;
     if let Err(error) = store.put(number, segment, chain.as_bytes()) {
-        warn!(error = &error as &dyn std::error::Error, number, "segment not stored");
+        warn!(error = causes(&error), number, "segment not stored");
     }
     Ok(())
 }

@@ -84,7 +84,7 @@ impl Scan {
         let view = log.index().view();
         let (mut positions, evaluated) = match self.direction {
             Direction::Forward => self.filter.matches_after(&view, from, bound, count),
-            Direction::Backward => self.filter.matches_before(&view, from, count),
+            Direction::Backward => self.filter.matches_before(&view, from, bound, count),
         };
         positions
             .retain(|position| view.known_at(*position).is_some_and(|known_at| known_at <= self.known_at));

@@ -5,6 +5,7 @@ use std::sync::mpsc::Receiver;
 
 use tracing::{debug, warn};
 
+use super::error::causes;
 use super::rebuild::chain_at;
 use crate::index::{Index, Part, SEGMENT_LEN, Segment, SegmentStore, Tail};
 use crate::journal::Journal;
@@ -40,17 +41,14 @@ impl Sealer {
         let chain = match chain_at(self.journal.as_ref(), segment.last()) {
             Ok(chain) => chain,
             Err(error) => {
-                warn!(
-                    error = &error as &dyn std::error::Error,
-                    number, "segment not stored: journal not read"
-                );
+                warn!(error = causes(&error), number, "segment not stored: journal not read");
                 return;
             }
         };
         match segments.put(number, segment, chain.as_bytes()) {
             Ok(()) => debug!(number, "segment sealed"),
             // The index is built again from the journal when it is next opened.
-            Err(error) => warn!(error = &error as &dyn std::error::Error, number, "segment not stored"),
+            Err(error) => warn!(error = causes(&error), number, "segment not stored"),
         }
     }
 }

@@ -8,7 +8,7 @@ use tracing::error;
 
 use super::admission::{Admission, Admitted};
 use super::append::Appended;
-use super::error::AppendError;
+use super::error::{AppendError, causes};
 use super::head::Head;
 use super::queue::{Pending, Queue};
 use super::reader::Reader;
@@ -84,7 +84,7 @@ impl Sequencer {
             // second fsync would report success (Rebello et al., USENIX ATC 2020). So nothing more is written.
             self.queue.poison();
             let first = stage.next_position();
-            error!(error = &cause as &dyn std::error::Error, before = %first, "commit failed, the store is read-only");
+            error!(error = causes(&cause), before = %first, "commit failed, the store is read-only");
             for (reply, _) in waiting {
                 answer_with(reply, Err(AppendError::OutcomeUnknown));
             }

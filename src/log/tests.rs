@@ -1,1 +1,159 @@
+//! The log over a journal in memory: what a real disk gives too rarely.
 
+use std::sync::Arc;
+
+use super::*;
+use crate::clock::Manual;
+use crate::codec::prepare;
+use crate::domain::{EventId, Findings, Position, Timestamp};
+use crate::journal::MemoryJournal;
+use crate::journal::memory::CommitFault;
+use crate::pb;
+
+fn store() -> StoreId {
+    StoreId::from_uuid(uuid::Uuid::from_u128(1))
+}
+
+fn open(journal: &MemoryJournal, clock: &Arc<Manual>) -> Log {
+    let journal: Arc<dyn Journal> = Arc::new(journal.clone());
+    let parts = (Arc::clone(clock) as Arc<dyn Clock>, Arc::clone(clock) as Arc<dyn IdSource>);
+    Log::over(journal, None, QueueLimits::default(), parts, &|_| {}).unwrap().0
+}
+
+fn proposal(log: &Log, id: u128, title: &str) -> Proposal {
+    let event = pb::Event {
+        id: EventId::from_uuid(uuid::Uuid::from_u128(id)).to_string(),
+        stream: "s".to_owned(),
+        title: title.to_owned(),
+        valid_time: Some(pb::TimeSpan { edtf: "2024-05-22".to_owned(), ..Default::default() }),
+        assertion: pb::Assertion::Recorded.into(),
+        payload: Some(pb::event::Payload::Custom(pb::CustomPayload {
+            r#type: "org.example.note.v1".to_owned(),
+            ..Default::default()
+        })),
+        ..Default::default()
+    };
+    let fresh = EventId::from_uuid(uuid::Uuid::from_u128(id));
+    let mut findings = Findings::default();
+    let prepared = prepare(event, fresh, log.clock().now(), &mut findings).unwrap();
+    log.propose(prepared.facts, prepared.content, prepared.caveats)
+}
+
+async fn append(log: &Log, id: u128) -> Result<Appended, AppendError> {
+    let events = vec![proposal(log, id, "title")];
+    log.append(AppendRequest { events, ..AppendRequest::default() }).await
+}
+
+#[tokio::test]
+async fn recorded_time_increases_also_when_the_clock_steps_back() {
+    let clock = Arc::new(Manual::at(Timestamp(1_000)));
+    let log = open(&MemoryJournal::new(store()), &clock);
+    let mut times = Vec::new();
+    for (id, now) in [(1, 1_000), (2, 500), (3, 1_000), (4, 5_000)] {
+        clock.set(Timestamp(now));
+        times.push(append(&log, id).await.unwrap().events[0].recorded_at.0);
+    }
+    assert_eq!(times, [1_000, 1_001, 1_002, 5_000]);
+}
+
+#[tokio::test]
+async fn what_is_not_durable_is_never_shown() {
+    let journal = MemoryJournal::new(store());
+    let clock = Arc::new(Manual::at(Timestamp(0)));
+    let log = open(&journal, &clock);
+    append(&log, 1).await.unwrap();
+    journal.script(CommitFault::ErrorAfter);
+    assert!(matches!(append(&log, 2).await, Err(AppendError::OutcomeUnknown)));
+    assert_eq!((log.head().position, log.index().view().last()), (Position(1), Position(1)));
+    assert!(log.is_read_only());
+    assert!(matches!(append(&log, 3).await, Err(AppendError::ReadOnly)));
+    assert!(append(&log, 1).await.unwrap().replayed, "what is recorded is still answered");
+}
+
+#[tokio::test]
+async fn an_append_that_nobody_waits_for_is_still_made() {
+    let journal = MemoryJournal::new(store());
+    let clock = Arc::new(Manual::at(Timestamp(0)));
+    let log = open(&journal, &clock);
+    let gate = crate::journal::memory::Gate::default();
+    journal.script(CommitFault::SlowFlush(gate.clone()));
+    let request = AppendRequest { events: vec![proposal(&log, 1, "title")], ..AppendRequest::default() };
+    {
+        let mut abandoned = Box::pin(log.append(request));
+        let polled = futures_util::poll!(&mut abandoned);
+        assert!(polled.is_pending());
+    }
+    gate.wait_for_flush();
+    gate.open();
+    let answer = append(&log, 1).await.unwrap();
+    assert!(answer.replayed);
+}
+
+#[tokio::test]
+async fn closing_writes_what_waits_and_takes_no_more() {
+    let journal = MemoryJournal::new(store());
+    let clock = Arc::new(Manual::at(Timestamp(0)));
+    let log = Arc::new(open(&journal, &clock));
+    let waiting: Vec<_> = (1..=50_u128)
+        .map(|id| {
+            let log = Arc::clone(&log);
+            tokio::spawn(async move { append(&log, id).await })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    log.close().unwrap();
+    assert!(matches!(append(&log, 99).await, Err(AppendError::Closing)));
+    let mut made = 0;
+    for task in waiting {
+        match task.await.unwrap() {
+            Ok(_) => made += 1,
+            Err(AppendError::Closing) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!(log.head().position, Position(made));
+}
+
+#[tokio::test]
+async fn a_check_names_damage_and_goes_on_behind_it() {
+    let journal = MemoryJournal::new(store());
+    let clock = Arc::new(Manual::at(Timestamp(0)));
+    let log = open(&journal, &clock);
+    for id in 1..=5 {
+        append(&log, id).await.unwrap();
+    }
+    let check = |log: &Log| {
+        let mut findings = Vec::new();
+        let report = log.verify(|event| {
+            if let VerifyEvent::Finding(finding) = event {
+                findings.push((finding.first.0, finding.last.0));
+            }
+            true
+        });
+        (report, findings)
+    };
+    let (report, findings) = check(&log);
+    assert_eq!((report.events, report.chain, findings), (5, log.head().chain, vec![]));
+    assert!(journal.damage(Position(2), 70) && journal.lose(Position(4)));
+    let (report, findings) = check(&log);
+    assert_eq!((report.events, findings), (3, vec![(2, 2), (4, 4)]));
+}
+
+#[tokio::test]
+async fn an_index_built_from_the_journal_is_the_one_that_was_folded() {
+    use crate::index::{Segment, layout};
+    let journal = MemoryJournal::new(store());
+    let clock = Arc::new(Manual::at(Timestamp(0)));
+    let log = open(&journal, &clock);
+    for id in 1..=40 {
+        append(&log, id).await.unwrap();
+    }
+    let folded = |log: &Log| {
+        let view = log.index().view();
+        let tail = rebuild::tail(&journal, Position::ZERO, view.last()).unwrap();
+        layout::encode(&Segment::of(&tail), &[0; 32])
+    };
+    let reopened = open(&journal.reopen().unwrap().journal, &clock);
+    assert_eq!(folded(&log), folded(&reopened));
+    assert_eq!(reopened.head(), log.head());
+}

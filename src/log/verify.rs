@@ -2,11 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::Log;
+use super::error::{OpenError, causes};
+use super::open::{LogConfig, open_error};
+use super::{Log, store_file};
+use crate::clock::IdSource;
 use crate::codec::facts_of;
 use crate::domain::{EventId, Position, Revision, StreamName, Timestamp};
 use crate::index::{SEGMENT_LEN, Segment, SegmentStore, Tail, layout};
-use crate::journal::{ChainHash, Direction, Frame, Journal, ReadError as JournalError, Record};
+use crate::journal::{
+    self, ChainHash, Direction, Frame, Journal, ReadError as JournalError, Record, SledJournal,
+};
 
 /// Positions between two reports of progress.
 const PROGRESS_EVERY: u64 = 8_192;
@@ -56,6 +61,48 @@ impl Log {
         let head = self.head().position;
         Verification::new(self.journal.as_ref(), self.segments.as_ref(), head, report).run()
     }
+}
+
+/// Checks the store of a directory that no process uses. No index is built, so a store that cannot be served for
+/// damage can still be checked.
+///
+/// # Errors
+/// [`OpenError`] when the directory holds no store that can be read at all. Damage of the journal's end, for which
+/// a server refuses to open it, is a finding.
+pub fn verify_directory(
+    config: &LogConfig,
+    ids: &dyn IdSource,
+    mut report: impl FnMut(VerifyEvent) -> bool,
+) -> Result<VerifyReport, OpenError> {
+    let _lock = store_file::lock(&config.directory)?;
+    let store = store_file::store_id(&config.directory, ids)?;
+    let opened = SledJournal::open(&config.directory.join("journal"), store, config.journal_cache_bytes);
+    let journal = match opened {
+        Ok(opened) => opened.journal,
+        Err(journal::OpenError::Corrupt { first, last, fault }) => {
+            report(VerifyEvent::Finding(Finding { first, last, description: fault.to_string() }));
+            let chain = journal::Tail::origin(store).chain;
+            return Ok(VerifyReport { events: 0, segments: 0, findings: 1, chain });
+        }
+        Err(error) => return Err(open_error(error)),
+    };
+    let index = config.directory.join("index");
+    let head = journal.tail().position;
+    let mut unreadable = None;
+    let segments = if index.exists() {
+        SegmentStore::open(&index).map_err(|error| unreadable = Some(causes(&error))).ok()
+    } else {
+        None
+    };
+    let mut verification = Verification::new(&journal, segments.as_ref(), head, report);
+    if let Some(reason) = unreadable {
+        verification.finding(
+            Position(1),
+            head,
+            format!("the index cannot be opened, and may be deleted: {reason}"),
+        );
+    }
+    Ok(verification.run())
 }
 
 /// A check under way.

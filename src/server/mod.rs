@@ -29,6 +29,7 @@ use call::CallLayer;
 pub use config::{Config, ConfigError, LogFormat, Overrides};
 
 use crate::clock::{Clock as _, System};
+use crate::log::error::causes;
 use crate::log::{Log, LogConfig, OpenError, OpenProgress};
 use crate::pb;
 use crate::pb::admin_service_server::AdminServiceServer;
@@ -254,7 +255,7 @@ async fn drain(
     match tokio::time::timeout(longest, &mut transport).await {
         Ok(Ok(served)) => Ok(served?),
         Ok(Err(panicked)) => {
-            error!(error = &panicked as &dyn std::error::Error, "the transport ended badly");
+            error!(error = causes(&panicked), "the transport ended badly");
             Ok(())
         }
         Err(_) => {

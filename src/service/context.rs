@@ -10,7 +10,7 @@ use tracing::error;
 
 use crate::clock::IdSource;
 use crate::domain::Timestamp;
-use crate::log::error::ReadError;
+use crate::log::error::{ReadError, causes};
 use crate::log::{AppendError, Log};
 use crate::wire::{Limits, RequestError, status};
 
@@ -131,7 +131,7 @@ impl Context {
     /// Logs a fault of the server's with its causes, once, and names it.
     fn incident(&self, cause: &(dyn Error + 'static)) -> String {
         let incident = self.ids.event_id().to_string();
-        error!(incident, error = cause, "request failed");
+        error!(incident, error = causes(cause), "request failed");
         incident
     }
 }

@@ -1,6 +1,6 @@
 //! The history of an entry: every version, and what ended it.
 
-use crate::domain::{Position, Timestamp};
+use crate::domain::{LinkType, Position, Timestamp};
 use crate::index::{Edge, Scope, Status, View};
 
 /// One version.
@@ -42,7 +42,17 @@ pub fn history(view: &View<'_>, position: Position, scope: Scope) -> Vec<Version
             Status::Closed(_) => {
                 knowledge.effective_closers(position, scope).map(|edge| edge.carrier_known_at).min()
             }
-            Status::Duplicate(edge) => Some(edge.carrier_known_at),
+            // It stood alone until an event that it repeats was known, too.
+            Status::Duplicate(_) => {
+                let repeats = knowledge.carried_by(position).iter();
+                repeats
+                    .filter(|edge| {
+                        edge.link_type == LinkType::DuplicateOf
+                            && scope.contains(edge.target, edge.target_known_at)
+                    })
+                    .map(|edge| edge.carrier_known_at.max(edge.target_known_at))
+                    .min()
+            }
             Status::Current | Status::Retraction => None,
         };
         let closed_by = match status {

@@ -331,7 +331,7 @@ impl Generator {
         Question { filter, window, scope, include_closed: self.rng.chance(40) }
     }
 
-    /// Makes a window whose ends are often those of an event.
+    /// Makes a window whose ends are often those of an event, or a day beside.
     fn window(&mut self, model: &Model) -> Between {
         let end = |rng: &mut Rng| -> Option<Day> {
             if rng.chance(20) {
@@ -342,7 +342,8 @@ impl Generator {
                 return Some(random);
             }
             let span = &rng.pick(&model.events).span;
-            Some(span.earliest_start.or(span.latest_end).unwrap_or(random))
+            let bound = if rng.chance(50) { span.earliest_start } else { span.latest_end };
+            Some(bound.unwrap_or(random).plus_days(i32::try_from(rng.within(-1, 1)).unwrap()))
         };
         let (one, other) = (end(&mut self.rng), end(&mut self.rng));
         let ordered = one.zip(other).is_none_or(|(one, other)| one < other);

@@ -37,6 +37,13 @@ const RUNS: u64 = 40;
 /// 2024-06-01T00:00:00Z.
 const START: Timestamp = Timestamp(1_717_200_000_000_000);
 
+/// A batch is within its limits; one record may have more bytes than a batch should.
+fn assert_within(limits: BatchLimits, records: &[annals::journal::Record]) {
+    let bytes: usize = records.iter().map(|record| record.content.len()).sum();
+    assert!(records.len() <= limits.records_max);
+    assert!(records.len() <= 1 || bytes <= limits.bytes_max, "{bytes} bytes in {limits:?}");
+}
+
 /// Tells which run failed, so that it can be run again.
 struct Told {
     seed: u64,
@@ -342,7 +349,7 @@ impl World {
         let (mut found, mut from) = (Vec::new(), after);
         while from < bound {
             let batch = scan.next(&log, from, bound, limits).unwrap();
-            assert!(batch.records.len() <= limits.records_max);
+            assert_within(limits, &batch.records);
             assert!(batch.evaluated > from && batch.evaluated <= bound, "{} {from} {bound}", batch.evaluated);
             assert!(batch.records.iter().all(|record| record.position <= batch.evaluated));
             found.extend(batch.records);
@@ -360,7 +367,7 @@ impl World {
         let (mut found, mut from) = (Vec::new(), before);
         while from > bound {
             let batch = scan.next(&log, from, bound, limits).unwrap();
-            assert!(batch.records.len() <= limits.records_max);
+            assert_within(limits, &batch.records);
             assert!(batch.evaluated < from && batch.evaluated >= bound, "{} {from} {bound}", batch.evaluated);
             assert!(batch.records.iter().all(|record| record.position >= batch.evaluated));
             found.extend(batch.records);
