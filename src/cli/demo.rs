@@ -105,7 +105,9 @@ impl Running {
             let request = AppendEventsRequest { events, conditions: Vec::new() };
             client.append_events(call(request)).await.map_err(|error| status::failure(&error))?;
         }
-        output::line(guide(self.address, count))
+        // As it was called: after `cargo run` the program is not on the search path.
+        let program = std::env::args().next().unwrap_or_else(|| "annals".to_owned());
+        output::line(guide(self.address, count, &program))
     }
 
     async fn stop(self) -> Result<(), Failure> {
@@ -127,7 +129,7 @@ fn failed(error: &StartError) -> Failure {
 }
 
 /// Says what to try; each command stands on one line, so that it can be pasted.
-fn guide(address: SocketAddr, count: usize) -> String {
+fn guide(address: SocketAddr, count: usize, program: &str) -> String {
     let server = match format!("http://{address}") {
         url if url == SERVER_DEFAULT => String::new(),
         url => format!(" --server {url}"),
@@ -150,9 +152,9 @@ grpcurl -plaintext -d '{{"filter":{{"streamPrefixes":["series/gb-home-office/"]}
 grpcurl -plaintext -d '{{"filter":{{"kinds":["AGREEMENT"]}},"fromStart":true}}' {address} annals.v1.EventLogService/SubscribeEvents
 
 # The same with this program
-annals timeline{server} --entity country:GB --entity country:AL --all-entities --from 2022 --to 2025
-annals timeline{server} --stream-prefix series/gb-home-office/ --known-at 2023-06-01
-annals tail{server} --kind agreement --from-start
+{program} timeline{server} --entity country:GB --entity country:AL --all-entities --from 2022 --to 2025
+{program} timeline{server} --stream-prefix series/gb-home-office/ --known-at 2023-06-01
+{program} tail{server} --kind agreement --from-start
 
 Ctrl-C ends the server and deletes its store."#
     )
@@ -164,7 +166,7 @@ mod tests {
 
     #[test]
     fn the_guide_can_be_pasted() {
-        let text = guide("127.0.0.1:7".parse().unwrap(), 22);
+        let text = guide("127.0.0.1:7".parse().unwrap(), 22, "annals");
         let mut bodies = 0;
         for line in text.lines().filter(|line| line.starts_with("grpcurl")) {
             assert!(line.contains(" 127.0.0.1:7 "), "{line}");
@@ -179,7 +181,7 @@ mod tests {
 
     #[test]
     fn the_default_server_needs_no_option() {
-        assert!(!guide("127.0.0.1:50051".parse().unwrap(), 22).contains("--server"));
+        assert!(!guide("127.0.0.1:50051".parse().unwrap(), 22, "annals").contains("--server"));
     }
 
     #[test]

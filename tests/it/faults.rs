@@ -57,9 +57,9 @@ async fn after_a_failed_flush_nothing_is_written_until_the_store_is_opened_again
     let (mut client, phase) = serve(Phase::Serving(over(&journal))).await;
     let first = with(simple("s", "one"), "id", json!(id(1)));
     let second = with(simple("s", "two"), "id", json!(id(2)));
-    append(&mut client, &[first.clone()]).await.unwrap();
+    append(&mut client, std::slice::from_ref(&first)).await.unwrap();
     journal.script(CommitFault::ErrorAfter);
-    let said = Said::of(&append(&mut client, &[second.clone()]).await.unwrap_err());
+    let said = Said::of(&append(&mut client, std::slice::from_ref(&second)).await.unwrap_err());
     assert_eq!((said.code, said.reason.as_str()), (Code::Internal, "COMMIT_OUTCOME_UNKNOWN"));
     assert!(!said.metadata["incident"].is_empty());
     // Not shown, since it may vanish; and no further write.

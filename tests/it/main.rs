@@ -7,6 +7,7 @@
     clippy::indexing_slicing,
     clippy::disallowed_methods,
     clippy::print_stderr,
+    clippy::wildcard_enum_match_arm,
     unreachable_pub,
     reason = "a test says what it expects by failing"
 )]

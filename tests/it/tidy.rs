@@ -97,7 +97,7 @@ fn modules_use_only_what_lies_below_them() {
         };
         for (at, _) in code(text).match_indices("crate::") {
             let code = code(text);
-            let rest = &code[at + "crate::".len()..];
+            let rest = code.get(at + "crate::".len()..).unwrap_or_default();
             let used: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
             if !used.is_empty() && used != module && !allowed.contains(&used.as_str()) {
                 broken.push(format!("{}: {module} uses crate::{used}", relative(path).display()));
