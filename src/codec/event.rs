@@ -17,6 +17,9 @@ use crate::pb;
 /// Most tags on an event.
 pub const TAGS_MAX: usize = 32;
 
+/// Most caveats that the server keeps of an event; the last one then tells how many more there are.
+pub const CAVEATS_MAX: usize = 20;
+
 /// An event that broke no rule, ready to be recorded.
 #[derive(Clone, Debug)]
 pub struct Prepared {
@@ -46,11 +49,21 @@ pub fn prepare(
     if let Some(read) = &read {
         read.check(now, findings);
     }
-    let caveats = findings.take_caveats();
+    let caveats = bounded(findings.take_caveats());
     if findings.violation_count() > before {
         return None;
     }
     Some(Prepared { facts: EventFacts::of(&read?), content: event.encode_to_vec().into(), caveats })
+}
+
+/// Keeps the first caveats: an answer with a thousand events must stay within what clients accept.
+fn bounded(mut caveats: Vec<Caveat>) -> Vec<Caveat> {
+    let more = caveats.len().saturating_sub(CAVEATS_MAX);
+    caveats.truncate(CAVEATS_MAX);
+    if let (Some(last), true) = (caveats.last_mut(), more > 0) {
+        last.text.push_str(&format!(" (and {more} more remarks on the event)"));
+    }
+    caveats
 }
 
 /// Clears what only the server writes (AIP-203: output-only fields of a request are ignored).

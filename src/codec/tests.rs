@@ -128,3 +128,14 @@ fn equal_events_have_equal_bytes_however_they_are_written() {
         assert_ne!(content(with("custom", &other)), plain, "{other}");
     }
 }
+
+#[test]
+fn caveats_are_bounded_and_say_how_many_more_there_are() {
+    let participants: Vec<_> =
+        (0..50).map(|_| serde_json::json!({"entity": {"id": "x"}, "role": "PARTY"})).collect();
+    let event = with("custom", &serde_json::json!({"participants": participants}));
+    let fresh = EventId::from_uuid(uuid::Uuid::from_u128(9));
+    let caveats = prepare(event, fresh, NOW, &mut Findings::default()).unwrap().caveats;
+    assert_eq!(caveats.len(), event::CAVEATS_MAX);
+    assert!(caveats.last().unwrap().text.ends_with("(and 29 more remarks on the event)"));
+}

@@ -15,6 +15,7 @@ use crate::domain::{EventId, Kind, LinkType, Position, Revision, StreamName, Tim
 use crate::index::visibility::effective_closers;
 use crate::index::{Edge, Scope, View};
 use crate::journal::Record;
+use crate::journal::frame::BODY_BYTES_MAX;
 
 /// What becomes of a request that is not refused.
 #[derive(Debug)]
@@ -60,6 +61,7 @@ impl Admission<'_> {
         if read_only {
             return Err(AppendError::ReadOnly);
         }
+        check_sizes(&request)?;
         self.check_conditions(&request)?;
         let edges = self.check_links(&request)?;
         Ok(Admitted::Staged(self.stage_all(request, edges)))
@@ -300,6 +302,18 @@ impl Own<'_> {
         let index = usize::try_from(position.0.checked_sub(self.first.0)?).ok()?;
         self.request.events.get(index).map(|event| event.facts.event_id)
     }
+}
+
+/// Refuses what would not fit a frame: found only when the round is packed, it would fail its neighbours too.
+fn check_sizes(request: &AppendRequest) -> Result<(), AppendError> {
+    let bytes_max = usize::try_from(BODY_BYTES_MAX).unwrap_or(usize::MAX);
+    for (index, event) in request.events.iter().enumerate() {
+        let bytes = event.record_bytes();
+        if bytes > bytes_max {
+            return Err(AppendError::TooLarge { index, bytes, bytes_max });
+        }
+    }
+    Ok(())
 }
 
 fn offset(index: usize) -> u64 {

@@ -43,6 +43,13 @@ pub struct Proposal {
 }
 
 impl Proposal {
+    /// Gives the bytes that its record takes, roughly and not less.
+    #[must_use]
+    pub fn record_bytes(&self) -> usize {
+        let caveats = self.caveats.iter().map(|caveat| 32 + caveat.field.len() + caveat.text.len());
+        1_024 + self.content.len() + caveats.sum::<usize>() + 10 * self.facts.knowledge_links.len()
+    }
+
     /// Digests the content.
     #[must_use]
     pub fn new(facts: EventFacts, content: Bytes, caveats: Vec<Caveat>, salt: [u8; 16]) -> Self {

@@ -72,6 +72,16 @@ pub enum AppendError {
         /// Kind of the target.
         target_kind: Kind,
     },
+    /// An event with what the server adds to it does not fit a frame.
+    #[error("events[{index}] takes {bytes} bytes to record, at most {bytes_max} fit")]
+    TooLarge {
+        /// Index of the event in the request.
+        index: usize,
+        /// Its bytes.
+        bytes: usize,
+        /// The limit.
+        bytes_max: usize,
+    },
     /// The queue is full.
     #[error(transparent)]
     QueueFull(#[from] QueueFull),

@@ -113,6 +113,15 @@ impl Queue {
         self.arrived.notify_all();
     }
 
+    /// Gives up what waits: nobody will write it. Those who wait learn that the outcome is unknown.
+    pub fn abandon(&self) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        state.poisoned = true;
+        state.bytes = 0;
+        state.waiting.clear();
+    }
+
     /// Remembers that a commit failed.
     pub fn poison(&self) {
         self.state.lock().poisoned = true;

@@ -44,6 +44,7 @@ type Waiting = (oneshot::Sender<Result<Appended, AppendError>>, Appended);
 impl Sequencer {
     /// Works until the queue is closed and empty.
     pub fn run(self) {
+        let _guard = Abandon(&self.queue);
         while let Some(round) = self.queue.take_round() {
             self.round(round);
         }
@@ -105,6 +106,18 @@ impl Sequencer {
     fn commit(&self, head: &Head, stage: &Stage) -> Result<(), RoundError> {
         let (frames, _) = frames_of(&stage.records, head.chain)?;
         Ok(self.journal.commit(head.position, frames)?)
+    }
+}
+
+/// Closes the queue when the writer ends, however it ends: after a panic nobody must wait for an answer for ever.
+struct Abandon<'a>(&'a Queue);
+
+impl Drop for Abandon<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            error!("the writer panicked; the store takes no more writes");
+        }
+        self.0.abandon();
     }
 }
 

@@ -157,3 +157,54 @@ async fn an_index_built_from_the_journal_is_the_one_that_was_folded() {
     assert_eq!(folded(&log), folded(&reopened));
     assert_eq!(reopened.head(), log.head());
 }
+
+#[tokio::test]
+async fn an_event_that_fits_no_frame_is_refused_alone() {
+    let clock = Arc::new(Manual::at(Timestamp(0)));
+    let log = open(&MemoryJournal::new(store()), &clock);
+    let mut large = proposal(&log, 1, "title");
+    large.content = vec![b'x'; 1_100_000].into();
+    let large = log.append(AppendRequest { events: vec![large], ..AppendRequest::default() });
+    let small = append(&log, 2);
+    let (large, small) = tokio::join!(large, small);
+    assert!(matches!(large, Err(AppendError::TooLarge { index: 0, .. })));
+    assert_eq!(small.unwrap().events[0].position, Position(1));
+    assert!(!log.is_read_only());
+}
+
+/// A journal whose commits panic.
+#[derive(Debug)]
+struct Panicking(MemoryJournal);
+
+impl Journal for Panicking {
+    fn store_id(&self) -> StoreId {
+        self.0.store_id()
+    }
+    fn tail(&self) -> crate::journal::Tail {
+        self.0.tail()
+    }
+    fn commit(
+        &self,
+        _: Position,
+        _: Vec<crate::journal::EncodedFrame>,
+    ) -> Result<(), crate::journal::CommitError> {
+        panic!("as a store below might")
+    }
+    fn read(&self, from: Position, direction: crate::journal::Direction) -> crate::journal::Frames {
+        self.0.read(from, direction)
+    }
+    fn close(&self) -> std::io::Result<()> {
+        self.0.close()
+    }
+}
+
+#[tokio::test]
+async fn nobody_waits_for_ever_for_a_writer_that_panicked() {
+    let clock = Arc::new(Manual::at(Timestamp(0)));
+    let parts = (Arc::clone(&clock) as Arc<dyn Clock>, Arc::clone(&clock) as Arc<dyn IdSource>);
+    let journal = Arc::new(Panicking(MemoryJournal::new(store())));
+    let log = Log::over(journal, None, QueueLimits::default(), parts, &|_| {}).unwrap().0;
+    assert!(matches!(append(&log, 1).await, Err(AppendError::OutcomeUnknown)));
+    assert!(matches!(append(&log, 2).await, Err(AppendError::Closing | AppendError::OutcomeUnknown)));
+    assert!(log.is_read_only());
+}

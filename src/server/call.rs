@@ -100,15 +100,24 @@ fn deadline_passed() -> Status {
     status::request_error(&RequestError::DeadlinePassed)
 }
 
-/// Gives tonic's answer to a message that is too large the reason that all other errors have.
+/// Gives tonic's own answers to messages that it cannot take the reasons that all other errors have.
 fn explained(response: Response<Body>, bytes_max: usize) -> Response<Body> {
-    let too_large = Status::from_header_map(response.headers()).is_some_and(|status| {
-        status.code() == Code::OutOfRange
-            && status.details().is_empty()
-            && status.message().contains("message length too large")
-    });
+    let Some(status) = Status::from_header_map(response.headers()) else { return response };
+    if !status.details().is_empty() {
+        return response;
+    }
+    let said = status.message();
+    let code = status.code();
+    let too_large = (code == Code::OutOfRange && said.contains("message length too large"))
+        || (code == Code::ResourceExhausted && said.starts_with("Error decompressing: size limit"));
+    let unreadable = code == Code::Internal
+        && ["Error decompressing", "Missing request message", "protocol error"]
+            .iter()
+            .any(|beginning| said.starts_with(beginning));
     if too_large {
         status::request_error(&RequestError::MessageTooLarge { bytes_max }).into_http()
+    } else if unreadable {
+        status::request_error(&RequestError::NotProtobuf { reason: said.to_owned() }).into_http()
     } else {
         response
     }

@@ -140,6 +140,7 @@ impl Server {
         phase.send_replace(Phase::Stopping);
         stop.cancel();
         transport_stop.cancel();
+        end_health(&health).await;
         drain(transport, self.config.drain).await?;
         close(log).await
     }
@@ -191,6 +192,14 @@ async fn set_health(health: &HealthReporter, status: ServingStatus) {
     }
 }
 
+/// Ends the streams of those who watch the health: they have been told, and would hold up the stop.
+async fn end_health(health: &HealthReporter) {
+    let mut health = health.clone();
+    for service in SERVICES {
+        health.clear_service_status(service).await;
+    }
+}
+
 /// Lays the services out as routes, so that more can be served on the same port.
 ///
 /// # Errors
@@ -221,9 +230,21 @@ pub fn routes(context: &Context, health: HealthServer<impl Health>) -> Result<Ro
     Ok(Routes::new(event_log)
         .add_service(timeline)
         .add_service(admin)
-        .add_service(health)
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?))
+        .add_service(
+            health.accept_compressed(CompressionEncoding::Gzip).accept_compressed(CompressionEncoding::Zstd),
+        )
+        .add_service(
+            reflection()
+                .build_v1()?
+                .accept_compressed(CompressionEncoding::Gzip)
+                .accept_compressed(CompressionEncoding::Zstd),
+        )
+        .add_service(
+            reflection()
+                .build_v1alpha()?
+                .accept_compressed(CompressionEncoding::Gzip)
+                .accept_compressed(CompressionEncoding::Zstd),
+        ))
 }
 
 async fn serve(

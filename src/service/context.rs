@@ -121,6 +121,7 @@ impl Context {
             | AppendError::LinkTargetUnknown { .. }
             | AppendError::LinkTargetClosed { .. }
             | AppendError::LinkTargetKind { .. }
+            | AppendError::TooLarge { .. }
             | AppendError::QueueFull(_)
             | AppendError::ReadOnly
             | AppendError::Closing => String::new(),

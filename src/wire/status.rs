@@ -260,6 +260,10 @@ pub fn append_error(error: &AppendError, incident: &str) -> Status {
                 .with("kind", kind.name())
                 .with("target_kind", target_kind.name())
         }
+        AppendError::TooLarge { index, bytes, bytes_max } => {
+            let field = format!("events[{index}]");
+            too_large(ErrorReason::EventTooLarge, &field, ("bytes", *bytes), *bytes_max).with("index", index)
+        }
         AppendError::QueueFull(_) => Failure::new(Code::ResourceExhausted, ErrorReason::WriteQueueFull)
             .retry_after(Duration::from_millis(100)),
         AppendError::OutcomeUnknown => {

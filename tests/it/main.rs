@@ -13,6 +13,7 @@
 )]
 
 mod append;
+mod clients;
 mod data;
 mod errors;
 mod events;
@@ -27,3 +28,4 @@ mod server;
 mod subscribe;
 mod tidy;
 mod timeline;
+mod tools;

@@ -94,7 +94,8 @@ fn refusal_of(error: AppendError) -> Refusal {
         AppendError::LinkTargetKind { at, target, kind, target_kind } => {
             Refusal::Links(vec![LinkFault::Kind { at, target, kind, target_kind }])
         }
-        other @ (AppendError::QueueFull(_)
+        other @ (AppendError::TooLarge { .. }
+        | AppendError::QueueFull(_)
         | AppendError::OutcomeUnknown
         | AppendError::ReadOnly
         | AppendError::Closing
