@@ -4,6 +4,7 @@
 //! [`log`] (how it is written), [`timeline`] and [`subscription`] (how it is asked), [`wire`], [`service`],
 //! [`server`] (how it is served), [`cli`]. `ARCHITECTURE.md` has the map.
 
+pub mod bench;
 pub mod cli;
 pub mod clock;
 pub mod codec;

@@ -18,6 +18,7 @@
 pub mod append;
 pub mod atomic_file;
 pub mod backoff;
+pub mod bench;
 pub mod client;
 pub mod count;
 pub mod demo;
@@ -91,6 +92,7 @@ enum Command {
     Tail(tail::Tail),
     Verify(verify::Verify),
     Info(info::Info),
+    Bench(bench::Bench),
     Explain(explain::Explain),
 }
 
@@ -154,6 +156,7 @@ fn execute(command: &Command, context: &Context) -> Result<(), Failure> {
             Command::Tail(command) => command.run(context).await,
             Command::Verify(command) => command.run(context).await,
             Command::Info(command) => command.run(context).await,
+            Command::Bench(command) => command.run(context).await,
             Command::Explain(command) => command.run(context),
         }
     })

@@ -139,8 +139,20 @@ pub fn structure(findings: &mut Findings, field: &'static str, structure: Option
             Some(Kind::ListValue(inner)) => {
                 pending.extend(inner.values.iter().map(|value| (value, depth + 1)))
             }
-            Some(Kind::NullValue(_) | Kind::NumberValue(_) | Kind::StringValue(_) | Kind::BoolValue(_))
-            | None => {}
+            // What protobuf-JSON cannot write would make every answer with this event unreadable for its clients.
+            Some(Kind::NumberValue(number)) if !number.is_finite() => {
+                findings.violation_at(field, "must not hold NaN or an infinity: JSON has no such numbers");
+                return;
+            }
+            Some(Kind::NullValue(number)) if *number != 0 => {
+                findings.violation_at(field, format_args!("holds the unknown null value {number}"));
+                return;
+            }
+            None => {
+                findings.violation_at(field, "holds a value without a kind");
+                return;
+            }
+            Some(Kind::NullValue(_) | Kind::NumberValue(_) | Kind::StringValue(_) | Kind::BoolValue(_)) => {}
         }
     }
 }

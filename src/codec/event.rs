@@ -10,7 +10,8 @@ use super::provenance::{caveats, codes, language, links, sources};
 use super::time;
 use crate::domain::tag::is_tag;
 use crate::domain::{
-    Assertion, Caveat, Event, EventFacts, EventId, Findings, Modality, Shape, StreamName, Timestamp,
+    Assertion, Caveat, Event, EventFacts, EventId, Findings, Modality, Payload, Shape, StreamName, TimeSpan,
+    Timestamp,
 };
 use crate::pb;
 
@@ -45,15 +46,14 @@ pub fn prepare(
     if event.id.is_empty() {
         event.id = fresh.to_string();
     }
-    let read = read(&mut event, findings);
-    if let Some(read) = &read {
-        read.check(now, findings);
-    }
+    let Read { event: read, .. } = read(&mut event, findings);
+    // Also where parts are missing: every rule that can be judged is, so that all faults are told at once.
+    read.check(now, findings);
     let caveats = bounded(findings.take_caveats());
     if findings.violation_count() > before {
         return None;
     }
-    Some(Prepared { facts: EventFacts::of(&read?), content: event.encode_to_vec().into(), caveats })
+    Some(Prepared { facts: EventFacts::of(&read), content: event.encode_to_vec().into(), caveats })
 }
 
 /// Keeps the first caveats: an answer with a thousand events must stay within what clients accept.
@@ -78,9 +78,17 @@ fn clear_derived(event: &mut pb::Event) {
     event.caveats.retain(|caveat| !caveat.server_found);
 }
 
-/// Reads an event; what it holds is brought to canonical form on the way. `None` if a part that everything else
-/// needs cannot be read.
-pub fn read(event: &mut pb::Event, findings: &mut Findings) -> Option<Event> {
+/// An event as far as it could be read.
+#[derive(Debug)]
+pub struct Read {
+    /// The event; parts that could not be read are stood in for.
+    pub event: Event,
+    /// Whether nothing is stood in for.
+    pub is_complete: bool,
+}
+
+/// Reads an event; what it holds is brought to canonical form on the way.
+pub fn read(event: &mut pb::Event, findings: &mut Findings) -> Read {
     let id = EventId::parse(&event.id).map_err(|error| findings.violation_at("id", error)).ok();
     if let Some(id) = id {
         // One spelling, so that equal events have equal bytes.
@@ -112,10 +120,11 @@ pub fn read(event: &mut pb::Event, findings: &mut Findings) -> Option<Event> {
     let sources = sources(findings, &mut event.sources);
     let links = links(findings, "links", &mut event.links);
     let payload = payload(findings, event.payload.as_mut());
-    Some(Event {
-        id: id?,
-        stream: stream?,
-        valid_time: valid_time?,
+    let is_complete = id.is_some() && stream.is_some() && valid_time.is_some() && payload.is_some();
+    let event = Event {
+        id: id.unwrap_or(EventId::from_bytes([0; 16])),
+        stream: stream.unwrap_or_else(|| StreamName::from_recorded("unreadable")),
+        valid_time: valid_time.unwrap_or_else(TimeSpan::unknown),
         known_at,
         participants,
         places,
@@ -124,8 +133,9 @@ pub fn read(event: &mut pb::Event, findings: &mut Findings) -> Option<Event> {
         tags: event.tags.clone(),
         modality,
         assertion,
-        payload: payload?,
-    })
+        payload: payload.unwrap_or(Payload::Custom),
+    };
+    Read { event, is_complete }
 }
 
 fn tags(findings: &mut Findings, tags: &[String]) {

@@ -92,6 +92,14 @@ fn funding_transfer(findings: &mut Findings, found: &mut pb::FundingTransfer) ->
         }
     }
     codes(findings, "aid_types", &found.aid_types);
+    for (index, code) in found.aid_types.iter().enumerate() {
+        // Vocabulary 1 is the OECD DAC list; others are not checked.
+        if code.scheme == "iati-aid-type/1" && !CodeList::AidType.is_known(&code.value) {
+            findings.at_index("aid_types", index, |f| {
+                f.caveat_at("value", CaveatCode::CodeUnknown, "is not in IATI's AidType");
+            });
+        }
+    }
     codes(findings, "sectors", &found.sectors);
     for (index, country) in found.recipient_countries.iter().enumerate() {
         findings.at_index("recipient_countries", index, |f| check_country_code(country, f));

@@ -4,7 +4,7 @@ use prost::Message as _;
 
 use super::check::{moment_of, timestamp_of};
 use super::time::fill;
-use crate::domain::{AmountQualifier, Comparison, Decimal, Measure, known_from_sources};
+use crate::domain::{AmountQualifier, Comparison, Decimal, Measure, known_from_sources, known_time};
 use crate::domain::{Source, TimeSpan};
 use crate::journal::Record;
 use crate::pb;
@@ -34,7 +34,8 @@ pub fn present(record: &Record) -> Result<pb::Event, PresentError> {
         sources.push(dated(published));
     }
     if event.known_at.as_ref().and_then(timestamp_of).is_none() {
-        event.known_at = Some(moment_of(known_from_sources(&sources).unwrap_or(record.recorded_at)));
+        let published_by = known_from_sources(&sources);
+        event.known_at = Some(moment_of(known_time(None, published_by, record.recorded_at)));
         event.known_at_derived = true;
     }
     if let Some(payload) = &mut event.payload {

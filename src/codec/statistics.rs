@@ -99,6 +99,7 @@ pub fn observation(findings: &mut Findings, found: &mut pb::Observation) -> Opti
     Some(Observation {
         period,
         value,
+        has_value: found.value.is_some(),
         status: found.obs_status.clone(),
         dimensions: found.dimensions.clone(),
     })

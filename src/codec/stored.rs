@@ -103,12 +103,12 @@ pub fn facts_of(record: &Record) -> Result<RecordedFacts, StoredError> {
         StoredFields::decode(record.server_fields.as_ref()).map_err(|cause| error(cause.to_string()))?;
     let mut findings = Findings::default();
     let read = super::event::read(&mut event, &mut findings);
-    let Some(read) = read else {
+    if !read.is_complete {
         return Err(error(
             findings.into_result().err().map_or_else(String::new, |invalid| invalid.to_string()),
         ));
-    };
-    let facts = EventFacts::of(&read);
+    }
+    let facts = EventFacts::of(&read.event);
     if facts.knowledge_links.len() != fields.knowledge_targets.len() || facts.event_id != record.event_id {
         return Err(error("its links or its id do not fit its record".to_owned()));
     }

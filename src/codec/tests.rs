@@ -63,7 +63,7 @@ fn check(event: pb::Event) -> (Vec<String>, Vec<(String, CaveatCode)>) {
     let fresh = EventId::from_uuid(uuid::Uuid::from_u128(9));
     let prepared = prepare(event, fresh, NOW, &mut findings);
     let caveats = prepared.map(|prepared| prepared.caveats).unwrap_or_default();
-    let violations = findings.into_result().err().map(|invalid| invalid.0).unwrap_or_default();
+    let violations = findings.into_result().err().map(|invalid| invalid.violations).unwrap_or_default();
     (
         violations.into_iter().map(|violation| violation.field).collect(),
         caveats.into_iter().map(|caveat| (caveat.field, caveat.code)).collect(),

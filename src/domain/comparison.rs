@@ -90,8 +90,10 @@ impl Comparison {
 
     /// Tells whether a stated change is the computed one within the stated rounding: half a unit of its last place.
     fn agrees(&self, stated: Exact, computed: Exact) -> bool {
-        let half_unit = Exact::new(5, stated.scale() + 1);
-        let near = (stated - computed).abs() <= half_unit;
+        // Twice the difference against a whole unit: half a unit may lie beyond what the type can hold.
+        let unit = Exact::new(1, stated.scale());
+        let twice = stated.checked_sub(computed).and_then(|apart| apart.abs().checked_mul(Exact::TWO));
+        let near = twice.is_some_and(|twice| twice <= unit);
         // "Fell by over 90 %" speaks of the size of the change in its direction.
         let same_direction = stated.is_sign_negative() == computed.is_sign_negative();
         let (size, stated_size) = (computed.abs(), stated.abs());
@@ -155,6 +157,17 @@ mod tests {
         let full = comparison(["2022", "2023"], ["12658", "924"], "-90", AmountQualifier::Over);
         assert_eq!(full.computed().map(|c| c.to_string()).as_deref(), Some("-92.700"));
         assert_eq!(caveats(&full), []);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_decimals_are_compared_without_a_panic(
+            base in "-?[0-9]{1,14}(\\.[0-9]{1,14})?",
+            value in "-?[0-9]{1,14}(\\.[0-9]{1,14})?",
+            stated in "-?(0\\.[0-9]{26,28}|[0-9]{26,28})",
+        ) {
+            caveats(&comparison(["2022", "2023"], [&base, &value], &stated, AmountQualifier::Exact));
+        }
     }
 
     #[test]

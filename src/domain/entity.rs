@@ -40,6 +40,9 @@ impl Entity {
     }
 }
 
+/// Longest text that is looked at as a country code: what is longer is no misspelt code.
+const COUNTRY_BYTES_MAX: usize = 8;
+
 /// Checks the field `country` here: ISO 3166-1 alpha-2, ISO 3166-3 alpha-4, or XK; empty is fine.
 pub fn check_country(code: &str, findings: &mut Findings) {
     if code.is_empty() {
@@ -50,6 +53,10 @@ pub fn check_country(code: &str, findings: &mut Findings) {
 
 /// Checks a country code at the path here.
 pub fn check_country_code(code: &str, findings: &mut Findings) {
+    if code.len() > COUNTRY_BYTES_MAX || !code.bytes().all(|byte| byte.is_ascii_graphic()) {
+        findings.violation("must be an ISO 3166 code: 2 or 4 capital letters");
+        return;
+    }
     match CountryCode::classify(code) {
         CountryVerdict::Current | CountryVerdict::Former | CountryVerdict::UserAssigned => {}
         CountryVerdict::HintFor(right) => {

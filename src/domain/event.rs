@@ -3,7 +3,7 @@
 use super::{
     Agreement, Assertion, CaveatCode, Day, Entity, EventId, Findings, FundingTransfer, Kind, Link,
     LinkTarget, LinkType, Modality, Participant, Place, Source, Statement, StatisticalRelease, StreamName,
-    TermField, Terms, TimeSpan, Timestamp, Visit, check_participants, known_from_sources,
+    TermField, Terms, TimeSpan, Timestamp, Visit, check_participants, known_from_sources, known_time,
 };
 
 /// How far a known time may lie ahead of the server's clock: clocks differ.
@@ -85,7 +85,7 @@ impl Event {
     /// Gives when the public could know it: as written, else by the earliest source, else when it was recorded.
     #[must_use]
     pub fn known_time(&self, recorded_at: Timestamp) -> Timestamp {
-        self.known_at.or_else(|| known_from_sources(&self.sources)).unwrap_or(recorded_at)
+        known_time(self.known_at, known_from_sources(&self.sources), recorded_at)
     }
 
     /// Checks the rules that join fields: impossible is a violation, unusual is a caveat.
@@ -97,7 +97,7 @@ impl Event {
             findings.violation_at("sources", "must not be empty unless assertion is RECORDED: who says so?");
         }
         for (index, source) in self.sources.iter().enumerate() {
-            findings.at_index("sources", index, |f| source.check(f));
+            findings.at_index("sources", index, |f| source.check(now, f));
         }
         self.check_links(findings);
         findings.at(self.payload.field(), |f| match &self.payload {

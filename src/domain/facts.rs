@@ -60,8 +60,10 @@ pub struct EventFacts {
     pub bounds: Bounds,
     /// Whether the date is approximate or uncertain, so that no match of it is certain.
     pub qualified: bool,
-    /// When the public could know it; `None` = when it was recorded.
+    /// When the public could know it, as the client wrote it.
     pub known_at: Option<Timestamp>,
+    /// When the earliest source had certainly made it known.
+    pub published_by: Option<Timestamp>,
     /// What it can be found by.
     pub terms: Terms,
     /// Links that change what is believed: index among the links, what is said, of which event.
@@ -91,12 +93,21 @@ impl EventFacts {
             kind: event.payload.kind(),
             bounds: Bounds::of(&event.valid_time),
             qualified: event.valid_time.approximate || event.valid_time.uncertain,
-            known_at: event.known_at.or_else(|| super::known_from_sources(&event.sources)),
+            known_at: event.known_at,
+            published_by: super::known_from_sources(&event.sources),
             terms: event.terms(),
             knowledge_links: event.knowledge_links().collect(),
             other_link_targets: others.filter_map(|(index, link)| Some((index, link.event()?))).collect(),
             amount,
         }
+    }
+}
+
+impl EventFacts {
+    /// Gives when the public could know the event, once it is known when it was recorded.
+    #[must_use]
+    pub fn known_time(&self, recorded_at: Timestamp) -> Timestamp {
+        super::known_time(self.known_at, self.published_by, recorded_at)
     }
 }
 
@@ -119,6 +130,6 @@ impl RecordedFacts {
     /// Gives when the public could know it.
     #[must_use]
     pub fn known_time(&self) -> Timestamp {
-        self.event.known_at.unwrap_or(self.recorded_at)
+        self.event.known_time(self.recorded_at)
     }
 }

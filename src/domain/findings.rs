@@ -24,10 +24,27 @@ pub struct Caveat {
     pub text: String,
 }
 
+/// Most violations of a request that are kept.
+pub const VIOLATIONS_KEPT: usize = 1_000;
+
 /// A refused request: at least one violation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{} invalid field(s), the first: {}", .0.len(), .0.first().map_or_else(String::new, ToString::to_string))]
-pub struct Invalid(pub Vec<Violation>);
+#[error("{count} invalid field(s), the first: {}", .violations.first().map_or_else(String::new, ToString::to_string))]
+pub struct Invalid {
+    /// The first of them, at most [`VIOLATIONS_KEPT`].
+    pub violations: Vec<Violation>,
+    /// How many there are.
+    pub count: usize,
+}
+
+impl Invalid {
+    /// Says that one field breaks a rule.
+    #[must_use]
+    pub fn one(field: impl Into<String>, description: impl Into<String>) -> Self {
+        let violation = Violation { field: field.into(), description: description.into() };
+        Self { violations: vec![violation], count: 1 }
+    }
+}
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -51,6 +68,8 @@ pub struct Findings {
     /// Steps that stand outside the event, which caveats leave out.
     outside: usize,
     violations: Vec<Violation>,
+    /// All violations, also those that are not kept.
+    count: usize,
     caveats: Vec<Caveat>,
 }
 
@@ -82,8 +101,12 @@ impl Findings {
 
     /// Records that the field here breaks a rule.
     pub fn violation(&mut self, description: impl fmt::Display) {
-        let field = self.written_path(0);
-        self.violations.push(Violation { field, description: description.to_string() });
+        self.count += 1;
+        // A hostile request has millions; the first tell enough.
+        if self.violations.len() < VIOLATIONS_KEPT {
+            let field = self.written_path(0);
+            self.violations.push(Violation { field, description: description.to_string() });
+        }
     }
 
     /// Records that a field inside the one here breaks a rule.
@@ -110,7 +133,7 @@ impl Findings {
     /// Tells how many violations there are.
     #[must_use]
     pub fn violation_count(&self) -> usize {
-        self.violations.len()
+        self.count
     }
 
     /// Ends the look.
@@ -118,7 +141,8 @@ impl Findings {
     /// # Errors
     /// [`Invalid`] with every violation, if there is one.
     pub fn into_result(self) -> Result<(), Invalid> {
-        if self.violations.is_empty() { Ok(()) } else { Err(Invalid(self.violations)) }
+        let Self { violations, count, .. } = self;
+        if count == 0 { Ok(()) } else { Err(Invalid { violations, count }) }
     }
 
     fn written_path(&self, skip: usize) -> String {
@@ -152,7 +176,7 @@ mod tests {
             f.caveat_at("title", CaveatCode::Rounded, "so");
         });
         assert_eq!(findings.take_caveats().first().map(|c| c.field.clone()), Some("title".into()));
-        let Err(Invalid(violations)) = findings.into_result() else { panic!("violations expected") };
+        let Err(Invalid { violations, .. }) = findings.into_result() else { panic!("violations expected") };
         assert_eq!(violations.first().map(|v| v.field.as_str()), Some("events[3].participants[0].role"));
     }
 }

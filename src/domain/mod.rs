@@ -44,7 +44,7 @@ pub use ids::{EventId, STREAM_NAME_BYTES_MAX, StoreId, StreamName, StreamNameErr
 pub use link::{Link, LinkTarget};
 pub use money::Money;
 pub use position::{Position, Revision, Timestamp};
-pub use source::{Source, known_from_sources};
+pub use source::{Source, known_from_sources, known_time};
 pub use statement::Statement;
 pub use statistics::{Observation, StatisticalRelease};
 pub use terms::{TermField, Terms};

@@ -27,8 +27,10 @@ pub struct StatisticalRelease {
 pub struct Observation {
     /// When it is of.
     pub period: TimeSpan,
-    /// The value; `None` = missing.
+    /// The value, if it could be read.
     pub value: Option<Decimal>,
+    /// Whether a value is given, readable or not; not = missing.
+    pub has_value: bool,
     /// SDMX CL_OBS_STATUS; empty means A.
     pub status: String,
     /// The cell within the series.
@@ -51,16 +53,16 @@ impl StatisticalRelease {
 
     fn check_observation(&self, observation: &Observation, findings: &mut Findings) {
         let missing = means_missing(&observation.status);
-        match (&observation.value, missing) {
-            (None, false) if self.action != Some(ReleaseAction::Delete) => findings.violation_at(
+        match (observation.has_value, missing) {
+            (false, false) if self.action != Some(ReleaseAction::Delete) => findings.violation_at(
                 "value",
                 "must be set unless obs_status says that it is missing (L, M, H, Q or J)",
             ),
-            (Some(_), true) => findings.violation_at(
+            (true, true) => findings.violation_at(
                 "value",
                 format_args!("must not be set: obs_status {} says that it is missing", observation.status),
             ),
-            (None | Some(_), _) => {}
+            (false | true, _) => {}
         }
         let released = self.released.as_ref().and_then(|span| span.latest_end);
         if let (Some(released), Some(end)) = (released, observation.period.earliest_end)

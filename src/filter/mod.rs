@@ -81,6 +81,23 @@ impl Filter {
         self.clauses.is_empty() && self.amount.is_none() && self.not.is_none()
     }
 
+    /// Gives the bytes that the filter takes in memory, roughly.
+    #[must_use]
+    pub fn cost_bytes(&self) -> usize {
+        let needles = self.clauses.iter().flatten().map(|needle| match needle {
+            Needle::Term(term) => 32 + term.len(),
+            Needle::StreamPrefix(prefix) => 32 + prefix.len(),
+        });
+        needles.sum::<usize>() + self.not.as_ref().map_or(0, |not| not.cost_bytes())
+    }
+
+    /// Gives the number of values.
+    #[must_use]
+    pub fn value_count(&self) -> usize {
+        self.clauses.iter().map(Vec::len).sum::<usize>()
+            + self.not.as_ref().map_or(0, |not| not.value_count())
+    }
+
     /// Tells whether an event matches.
     #[must_use]
     pub fn matches(&self, event: &EventFacts) -> bool {

@@ -62,7 +62,7 @@ impl Knowledge {
     }
 
     /// Gives all versions of the history that an event belongs to, by position: every event that knowledge
-    /// links join to it, as far as `in_scope`.
+    /// links join to it, as far as `in_scope`; but not through a pure retraction to what else it withdraws.
     #[must_use]
     pub fn history(
         &self,
@@ -73,7 +73,10 @@ impl Knowledge {
         let mut pending = vec![start];
         while let Some(position) = pending.pop() {
             let later = self.closers(position).iter().map(|edge| (edge.carrier, edge.carrier_known_at));
-            let earlier = self.carried_by(position).iter().map(|edge| (edge.target, edge.target_known_at));
+            // One retraction may withdraw many events: it joins none of them to each other.
+            let passes = position == start || !self.only_retracts(position);
+            let carried = self.carried_by(position).iter().filter(|_| passes);
+            let earlier = carried.map(|edge| (edge.target, edge.target_known_at));
             for (next, known_at) in later.chain(earlier) {
                 if in_scope(next, known_at) && found.insert(next) {
                     pending.push(next);

@@ -39,7 +39,7 @@ pub trait Part {
     /// the last not above it. `None` begins at the end.
     fn valid_order(&self, from: Option<(i32, u16)>, ascending: bool) -> Box<dyn Iterator<Item = u16> + '_>;
 
-    /// Gives the least earliest start; `None` for an empty part.
+    /// Gives the least and the greatest earliest start; `None` for an empty part.
     fn valid_ends(&self) -> Option<(i32, i32)>;
 
     /// Gives amounts of funding transfers, by rising slot.

@@ -91,8 +91,11 @@ impl Index {
         let mut state = self.state.write();
         let next = state.sealed.last().map_or(Position::ZERO, |last| last.last());
         if segment.base() == next && state.frozen.first().is_some_and(|tail| tail.base() == next) {
-            state.frozen.remove(0);
+            let frozen = state.frozen.remove(0);
             state.sealed.push(segment);
+            drop(state);
+            // Freed with the lock released: it is the last handle on 65,536 events.
+            drop(frozen);
         }
     }
 
@@ -115,10 +118,10 @@ impl View<'_> {
         self.state.parts()
     }
 
-    /// Gives the sealed segments in position order.
+    /// Gives the unsealed end.
     #[must_use]
-    pub fn sealed(&self) -> &[Arc<Segment>] {
-        &self.state.sealed
+    pub fn tail(&self) -> &Tail {
+        &self.state.tail
     }
 
     /// Gives the graph of knowledge links.

@@ -34,6 +34,17 @@ pub struct SegmentStore {
     db: sled::Db,
 }
 
+impl SegmentStoreError {
+    /// Tells whether the files themselves are bad, so that only deleting them helps.
+    #[must_use]
+    pub const fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Damaged | Self::Sled(sled::Error::Corruption { .. } | sled::Error::ReportableBug(_))
+        )
+    }
+}
+
 impl SegmentStore {
     /// Opens or makes the database in a directory.
     ///
@@ -45,9 +56,7 @@ impl SegmentStore {
             .cache_capacity(16 * 1_024 * 1_024)
             .segment_size(8 * 1_024 * 1_024)
             .flush_every_ms(None);
-        // sled 0.34 panics on some damaged files; a damaged index is no reason not to serve.
-        let opened = catch_unwind(AssertUnwindSafe(|| config.open()));
-        Ok(Self { db: opened.map_err(|_| SegmentStoreError::Damaged)?? })
+        Ok(Self { db: guarded(|| config.open())? })
     }
 
     /// Writes a segment and flushes. Losing it in a power cut costs a rebuild, so nothing is synced.
@@ -56,16 +65,18 @@ impl SegmentStore {
     /// [`SegmentStoreError`] when sled refuses; an earlier copy may then be gone.
     pub fn put(&self, number: u64, segment: &Segment, chain: &[u8; 32]) -> Result<(), SegmentStoreError> {
         let bytes = layout::encode(segment, chain);
-        let mut batch = sled::Batch::default();
-        for key in self.db.scan_prefix(number.to_be_bytes()).keys() {
-            batch.remove(key?);
-        }
-        for (chunk, part) in (0_u32..).zip(bytes.chunks(CHUNK_BYTES)) {
-            batch.insert(key_of(number, chunk).as_slice(), lz4_flex::compress_prepend_size(part));
-        }
-        self.db.apply_batch(batch)?;
-        self.db.flush()?;
-        Ok(())
+        guarded(|| {
+            let mut batch = sled::Batch::default();
+            for key in self.db.scan_prefix(number.to_be_bytes()).keys() {
+                batch.remove(key?);
+            }
+            for (chunk, part) in (0_u32..).zip(bytes.chunks(CHUNK_BYTES)) {
+                batch.insert(key_of(number, chunk).as_slice(), lz4_flex::compress_prepend_size(part));
+            }
+            self.db.apply_batch(batch)?;
+            self.db.flush()?;
+            Ok(())
+        })
     }
 
     /// Reads the bytes of a segment; `None` when there are none, or they cannot be unpacked.
@@ -73,9 +84,10 @@ impl SegmentStore {
     /// # Errors
     /// [`SegmentStoreError::Sled`] when sled cannot read.
     pub fn bytes_of(&self, number: u64) -> Result<Option<Vec<u8>>, SegmentStoreError> {
+        let values =
+            guarded(|| self.db.scan_prefix(number.to_be_bytes()).values().collect::<Result<Vec<_>, _>>())?;
         let mut bytes = Vec::new();
-        for value in self.db.scan_prefix(number.to_be_bytes()).values() {
-            let value = value?;
+        for value in values {
             let claimed = lz4_flex::block::uncompressed_size(&value).map_or(usize::MAX, |(size, _)| size);
             if claimed > CHUNK_BYTES_MAX {
                 return Ok(None);
@@ -101,23 +113,13 @@ impl SegmentStore {
             Ok(_) | Err(LayoutError) => Ok(None),
         }
     }
+}
 
-    /// Gives the numbers of the segments that are stored, rising.
-    ///
-    /// # Errors
-    /// [`SegmentStoreError::Sled`] when sled cannot read.
-    pub fn numbers(&self) -> Result<Vec<u64>, SegmentStoreError> {
-        let mut numbers = Vec::new();
-        for key in self.db.iter().keys() {
-            let key = key?;
-            let number = key.first_chunk::<8>().map(|bytes| u64::from_be_bytes(*bytes));
-            if let Some(number) = number
-                && numbers.last() != Some(&number)
-            {
-                numbers.push(number);
-            }
-        }
-        Ok(numbers)
+/// Turns a panic of sled, which it answers some damage with, into an error: a damaged index is built again.
+fn guarded<T>(work: impl FnOnce() -> Result<T, sled::Error>) -> Result<T, SegmentStoreError> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(done) => Ok(done?),
+        Err(_) => Err(SegmentStoreError::Damaged),
     }
 }
 

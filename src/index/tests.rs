@@ -23,6 +23,7 @@ fn facts(position: u64, start: i32, tags: &[u8], link: Option<u64>) -> RecordedF
             },
             qualified: start % 2 == 0,
             known_at: Some(Timestamp(i64::from(start))),
+            published_by: None,
             terms: Terms::new(terms.collect()),
             knowledge_links: Vec::new(),
             other_link_targets: Vec::new(),

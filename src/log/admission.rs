@@ -3,7 +3,6 @@
 //! All is decided by the thread that commits, against the index and what the round accepted before, so nothing can
 //! come between the check and the write.
 
-use std::collections::HashSet;
 use std::ops::Range;
 
 use super::append::{AppendRequest, Appended, AppendedEvent, Condition, Expected};
@@ -11,9 +10,8 @@ use super::error::{AppendError, ConditionViolation, ReadError, ViolatedCondition
 use super::reader::Reader;
 use super::stage::Stage;
 use crate::codec::stored::{AppendPlace, StoredParts};
-use crate::domain::{EventId, Kind, LinkType, Position, Revision, StreamName, Timestamp};
-use crate::index::visibility::effective_closers;
-use crate::index::{Edge, Scope, View};
+use crate::domain::{EventId, Position, Revision, StreamName};
+use crate::index::{Edge, View};
 use crate::journal::Record;
 use crate::journal::frame::BODY_BYTES_MAX;
 
@@ -165,143 +163,6 @@ impl Admission<'_> {
             }
         }
     }
-
-    /// Finds the targets of all links; gives the knowledge links of each event.
-    fn check_links(&self, request: &AppendRequest) -> Result<Vec<Vec<Edge>>, AppendError> {
-        let mut own =
-            Own { first: self.stage.next_position(), now: self.stage.now(), request, edges: Vec::new() };
-        let mut edges = Vec::with_capacity(request.events.len());
-        for (index, event) in request.events.iter().enumerate() {
-            for (link, target) in &event.facts.other_link_targets {
-                if self.target(&own, index, target).is_none() {
-                    return Err(AppendError::LinkTargetUnknown { at: (index, *link), target: *target });
-                }
-            }
-            let added = self.check_knowledge_links(&own, index)?;
-            own.edges.extend(&added);
-            edges.push(added);
-        }
-        Ok(edges)
-    }
-
-    fn check_knowledge_links(&self, own: &Own<'_>, index: usize) -> Result<Vec<Edge>, AppendError> {
-        let Some(event) = own.request.events.get(index) else {
-            return Ok(Vec::new());
-        };
-        let links = &event.facts.knowledge_links;
-        let named: HashSet<EventId> = links.iter().map(|(_, _, target)| *target).collect();
-        let (carrier, carrier_recorded_at) = own.place(index);
-        let mut added = Vec::with_capacity(links.len());
-        for (link, link_type, id) in links {
-            let (at, target) = ((index, *link), *id);
-            let Some(found) = self.target(own, index, id) else {
-                return Err(AppendError::LinkTargetUnknown { at, target });
-            };
-            let kind = event.facts.kind;
-            if matches!(link_type, LinkType::Corrects | LinkType::Supersedes) && found.kind != kind {
-                return Err(AppendError::LinkTargetKind { at, target, kind, target_kind: found.kind });
-            }
-            if *link_type != LinkType::DuplicateOf
-                && let Some(closed_by) = self.unnamed_closer(own, found.position, &named)?
-            {
-                return Err(AppendError::LinkTargetClosed { at, target, closed_by });
-            }
-            added.push(Edge {
-                carrier,
-                carrier_known_at: event.facts.known_at.unwrap_or(carrier_recorded_at),
-                link_type: *link_type,
-                target: found.position,
-                target_known_at: found.known_at,
-            });
-        }
-        Ok(added)
-    }
-
-    /// Gives an event that closes the target and that the new event does not name: then two revisions were made of
-    /// one state, and the chain would fork.
-    fn unnamed_closer(
-        &self,
-        own: &Own<'_>,
-        target: Position,
-        named: &HashSet<EventId>,
-    ) -> Result<Option<EventId>, AppendError> {
-        let edges_to = |target: Position| {
-            let recorded = self.view.knowledge().closers(target).iter().chain(self.stage.edges_to(target));
-            recorded.chain(own.edges.iter().filter(|edge| edge.target == target)).copied().collect()
-        };
-        for edge in effective_closers(target, Scope::up_to(Position(u64::MAX)), &edges_to) {
-            let closer = self.id_at(own, edge.carrier)?;
-            if !named.contains(&closer) {
-                return Ok(Some(closer));
-            }
-        }
-        Ok(None)
-    }
-
-    fn id_at(&self, own: &Own<'_>, position: Position) -> Result<EventId, AppendError> {
-        if let Some(id) = own.id_at(position) {
-            return Ok(id);
-        }
-        let staged = self.stage.facts.iter().find(|facts| facts.position == position);
-        if let Some(facts) = staged {
-            return Ok(facts.event.event_id);
-        }
-        Ok(self.reader.clone().record(position)?.event_id)
-    }
-
-    /// Finds an event that a link may name: recorded, staged, or earlier in the request.
-    fn target(&self, own: &Own<'_>, index: usize, id: &EventId) -> Option<Target> {
-        if let Some(target) = own.earlier(index, id) {
-            return Some(target);
-        }
-        if let Some((facts, _)) = self.stage.find(id).and_then(|place| self.stage.at(place)) {
-            let (position, known_at) = (facts.position, facts.known_time());
-            return Some(Target { position, kind: facts.event.kind, known_at });
-        }
-        let position = self.view.position_of(id)?;
-        let (part, slot) = self.view.locate(position)?;
-        let number = *part.columns().kind.get(usize::from(slot))?;
-        Some(Target {
-            position,
-            kind: Kind::from_number(number.into())?,
-            known_at: part.columns().known_at(slot)?,
-        })
-    }
-}
-
-/// An event that a link names.
-struct Target {
-    position: Position,
-    kind: Kind,
-    known_at: Timestamp,
-}
-
-/// The events of the request itself, at the places they would get.
-struct Own<'a> {
-    first: Position,
-    now: Timestamp,
-    request: &'a AppendRequest,
-    edges: Vec<Edge>,
-}
-
-impl Own<'_> {
-    fn place(&self, index: usize) -> (Position, Timestamp) {
-        let later = i64::try_from(index).unwrap_or(i64::MAX);
-        (self.first.plus(offset(index)), self.now.plus_micros(later))
-    }
-
-    fn earlier(&self, index: usize, id: &EventId) -> Option<Target> {
-        let mut earlier = self.request.events.iter().take(index);
-        let at = earlier.position(|event| event.facts.event_id == *id)?;
-        let facts = &self.request.events.get(at)?.facts;
-        let (position, recorded_at) = self.place(at);
-        Some(Target { position, kind: facts.kind, known_at: facts.known_at.unwrap_or(recorded_at) })
-    }
-
-    fn id_at(&self, position: Position) -> Option<EventId> {
-        let index = usize::try_from(position.0.checked_sub(self.first.0)?).ok()?;
-        self.request.events.get(index).map(|event| event.facts.event_id)
-    }
 }
 
 /// Refuses what would not fit a frame: found only when the round is packed, it would fail its neighbours too.
@@ -316,7 +177,7 @@ fn check_sizes(request: &AppendRequest) -> Result<(), AppendError> {
     Ok(())
 }
 
-fn offset(index: usize) -> u64 {
+pub(super) fn offset(index: usize) -> u64 {
     u64::try_from(index).unwrap_or(u64::MAX)
 }
 

@@ -22,8 +22,8 @@ impl AppendRequest {
     #[must_use]
     pub fn cost_bytes(&self) -> usize {
         // Facts hold about as much text again as the content has.
-        self.events.iter().map(|event| 512 + 2 * event.content.len()).sum::<usize>()
-            + 256 * self.conditions.len()
+        let events = self.events.iter().map(|event| 512 + 2 * event.content.len());
+        events.chain(self.conditions.iter().map(Condition::cost_bytes)).sum()
     }
 }
 
@@ -80,6 +80,24 @@ pub enum Condition {
         /// Which events.
         filter: Filter,
     },
+}
+
+impl Condition {
+    /// Gives the number of values in its filter.
+    #[must_use]
+    pub fn value_count(&self) -> usize {
+        match self {
+            Self::Stream { .. } => 0,
+            Self::NoneSince { filter, .. } | Self::Absent { filter } => filter.value_count(),
+        }
+    }
+
+    fn cost_bytes(&self) -> usize {
+        256 + match self {
+            Self::Stream { name, .. } => name.as_str().len(),
+            Self::NoneSince { filter, .. } | Self::Absent { filter } => filter.cost_bytes(),
+        }
+    }
 }
 
 /// An expected state of a stream.

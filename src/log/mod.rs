@@ -13,6 +13,7 @@ pub mod admission;
 pub mod append;
 pub mod error;
 pub mod head;
+pub mod links;
 pub mod open;
 pub mod queue;
 pub mod reader;
@@ -59,7 +60,7 @@ pub struct Log {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    /// Held for as long as the log is open: one process at a time.
+    /// Held for as long as the log is open: one process at a time. The last field, so that it is released last.
     lock: Option<std::fs::File>,
 }
 
@@ -158,6 +159,5 @@ impl Drop for Log {
         for thread in self.threads.lock().drain(..) {
             let _ = thread.join();
         }
-        drop(self.lock.take());
     }
 }

@@ -164,18 +164,18 @@ fn open_segments(directory: &Path) -> Option<SegmentStore> {
         Ok(store) => return Some(store),
         Err(error) => error,
     };
-    warn!(error = causes(&error), "the index database cannot be opened; it is built again");
-    if let Err(error) = std::fs::remove_dir_all(directory) {
-        warn!(error = causes(&error), "the index database cannot be deleted");
+    if !error.is_damage() {
+        warn!(error = causes(&error), "the index database cannot be opened; the index stays in memory");
         return None;
     }
-    match SegmentStore::open(directory) {
-        Ok(store) => Some(store),
-        Err(error) => {
-            warn!(error = causes(&error), "the index stays in memory");
-            None
-        }
+    warn!(error = causes(&error), "the index database is damaged; it is deleted and built again");
+    if let Err(error) = std::fs::remove_dir_all(directory) {
+        warn!(error = causes(&error), "the index database cannot be deleted; the index stays in memory");
+        return None;
     }
+    SegmentStore::open(directory)
+        .map_err(|error| warn!(error = causes(&error), "the index stays in memory"))
+        .ok()
 }
 
 fn build_index(

@@ -71,7 +71,7 @@ impl Queue {
         let cost = request.cost_bytes();
         let mut state = self.state.lock();
         if state.closed {
-            return Err(AppendError::Closing);
+            return Err(if state.poisoned { AppendError::ReadOnly } else { AppendError::Closing });
         }
         let requests = state.waiting.len();
         if requests >= self.limits.requests_max || state.bytes.saturating_add(cost) > self.limits.bytes_max {
@@ -114,10 +114,10 @@ impl Queue {
     }
 
     /// Gives up what waits: nobody will write it. Those who wait learn that the outcome is unknown.
-    pub fn abandon(&self) {
+    pub fn abandon(&self, panicked: bool) {
         let mut state = self.state.lock();
         state.closed = true;
-        state.poisoned = true;
+        state.poisoned |= panicked;
         state.bytes = 0;
         state.waiting.clear();
     }

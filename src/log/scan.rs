@@ -59,19 +59,32 @@ impl Scan {
         let mut records = Vec::with_capacity(positions.len());
         let mut bytes = 0;
         for position in positions {
-            let record = self.reader.record(position)?;
+            let record = match self.reader.record(position) {
+                Ok(record) => record,
+                Err(error) if records.is_empty() => return Err(error),
+                // What was read before the damage is given; the next call meets it again.
+                Err(_) => {
+                    evaluated = self.before(position);
+                    break;
+                }
+            };
             bytes += record.content.len() + record.server_fields.len();
             if bytes > limits.bytes_max && !records.is_empty() {
                 // The record that did not fit begins the next batch.
-                evaluated = match self.direction {
-                    Direction::Forward => Position(position.0.saturating_sub(1)),
-                    Direction::Backward => position.next(),
-                };
+                evaluated = self.before(position);
                 break;
             }
             records.push(record);
         }
         Ok(Batch { records, evaluated })
+    }
+
+    /// Gives the last position that the scan has behind it when it comes to a position.
+    const fn before(&self, position: Position) -> Position {
+        match self.direction {
+            Direction::Forward => Position(position.0.saturating_sub(1)),
+            Direction::Backward => position.next(),
+        }
     }
 
     fn positions(

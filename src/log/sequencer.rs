@@ -69,13 +69,15 @@ impl Sequencer {
         }
         let stage = admission.stage;
         drop(admission.view);
-        if stage.is_empty() {
-            return;
-        }
-        let waiting = accepted
+        let waiting: Vec<Waiting> = accepted
             .into_iter()
             .map(|(reply, places, replayed)| (reply, stage.answer(places, replayed)))
             .collect();
+        if stage.is_empty() {
+            // Nothing to write; a request without events is answered with none.
+            waiting.into_iter().for_each(|(reply, answer)| answer_with(reply, Ok(answer)));
+            return;
+        }
         self.write(&head, &stage, waiting);
     }
 
@@ -114,10 +116,11 @@ struct Abandon<'a>(&'a Queue);
 
 impl Drop for Abandon<'_> {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        let panicked = std::thread::panicking();
+        if panicked {
             error!("the writer panicked; the store takes no more writes");
         }
-        self.0.abandon();
+        self.0.abandon(panicked);
     }
 }
 

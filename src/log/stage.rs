@@ -68,6 +68,11 @@ impl Stage {
         self.edges.get(&target).map_or(&[], Vec::as_slice)
     }
 
+    /// Gives the knowledge links that an event of the round carries.
+    pub fn edges_of(&self, carrier: Position) -> impl Iterator<Item = &Edge> {
+        self.edges.values().flatten().filter(move |edge| edge.carrier == carrier)
+    }
+
     /// Gives the first staged event after a position that matches.
     #[must_use]
     pub fn first_match(&self, filter: &Filter, after: Position) -> Option<Position> {

@@ -112,6 +112,7 @@ struct Verification<'a, R> {
     head: Position,
     report: R,
     stopped: bool,
+    damaged: bool,
     findings: u64,
     events: u64,
     segments: u64,
@@ -132,6 +133,7 @@ impl<'a, R: FnMut(VerifyEvent) -> bool> Verification<'a, R> {
             head,
             report,
             stopped: false,
+            damaged: false,
             findings: 0,
             events: 0,
             segments: 0,
@@ -196,6 +198,7 @@ impl<'a, R: FnMut(VerifyEvent) -> bool> Verification<'a, R> {
 
     /// Takes the chain up again behind damage, where the next frame says it stood.
     fn skip_damage(&mut self) {
+        self.damaged = true;
         self.tail = None;
         self.recorded_at = None;
         if let Ok(Some(frame)) = self.journal.frame_at(self.next) {
@@ -234,7 +237,9 @@ impl<'a, R: FnMut(VerifyEvent) -> bool> Verification<'a, R> {
         }
         self.recorded_at = Some(record.recorded_at);
         let before = self.revisions.insert(record.stream.clone(), record.revision);
-        if before.is_some_and(|before| record.revision != before.next()) {
+        // Behind damage a stream may go on from any revision.
+        let expected = before.map(Revision::next).or((!self.damaged).then_some(Revision(1)));
+        if expected.is_some_and(|expected| record.revision != expected) {
             wrong.push(format!("revision {} of stream {} does not follow", record.revision, record.stream));
         }
         match facts_of(record) {

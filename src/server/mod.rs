@@ -141,8 +141,9 @@ impl Server {
         stop.cancel();
         transport_stop.cancel();
         end_health(&health).await;
-        drain(transport, self.config.drain).await?;
-        close(log).await
+        let drained = drain(transport, self.config.drain).await;
+        close(log).await?;
+        drained
     }
 }
 

@@ -50,7 +50,7 @@ impl AdminService for Admin {
         let (out, messages) = mpsc::channel(16);
         let context = self.0.clone();
         tokio::spawn(async move {
-            let work = context.query(move |context| {
+            let work = context.check(move |context| {
                 let report = log.verify(|event| {
                     // A slow reader slows the check; one that went away, or a server that stops, ends it.
                     !context.shutdown.is_cancelled()

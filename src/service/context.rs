@@ -1,6 +1,7 @@
 //! What the services share: the log, once it is open; limits; shutdown; incidents.
 
 use std::error::Error;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -41,6 +42,7 @@ pub struct Context {
     pub started_at: Timestamp,
     subscriptions: Arc<Semaphore>,
     queries: Arc<Semaphore>,
+    checks: Arc<Semaphore>,
 }
 
 impl Context {
@@ -55,7 +57,8 @@ impl Context {
     ) -> Self {
         let subscriptions = Arc::new(Semaphore::new(limits.subscriptions_max));
         let queries = Arc::new(Semaphore::new(limits.queries_max));
-        Self { phase, ids, limits, shutdown, started_at, subscriptions, queries }
+        let checks = Arc::new(Semaphore::new(1));
+        Self { phase, ids, limits, shutdown, started_at, subscriptions, queries, checks }
     }
 
     /// Gives the log.
@@ -91,7 +94,26 @@ impl Context {
         &self,
         work: impl FnOnce(&Self) -> Result<T, Status> + Send + 'static,
     ) -> Result<T, Status> {
-        let permit = Arc::clone(&self.queries).acquire_owned().await;
+        self.run(Arc::clone(&self.queries), work).await
+    }
+
+    /// Runs a check of the store: one at a time, beside the queries, because a slow reader of its report holds it up.
+    ///
+    /// # Errors
+    /// As [`Context::query`].
+    pub async fn check<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, Status> + Send + 'static,
+    ) -> Result<T, Status> {
+        self.run(Arc::clone(&self.checks), work).await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        places: Arc<Semaphore>,
+        work: impl FnOnce(&Self) -> Result<T, Status> + Send + 'static,
+    ) -> Result<T, Status> {
+        let permit = places.acquire_owned().await;
         let context = self.clone();
         let work = tokio::task::spawn_blocking(move || {
             let answer = work(&context);
@@ -100,6 +122,17 @@ impl Context {
         });
         work.await.unwrap_or_else(|panicked| {
             let incident = self.incident(&panicked);
+            Err(status::internal(&incident))
+        })
+    }
+
+    /// Runs work in place; a panic is a fault of the server's like any other.
+    ///
+    /// # Errors
+    /// What the work says, or INTERNAL if it panicked.
+    pub fn caught<T>(&self, work: impl FnOnce() -> Result<T, Status>) -> Result<T, Status> {
+        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+            let incident = self.incident(&std::io::Error::other("a check panicked"));
             Err(status::internal(&incident))
         })
     }

@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status};
 
 use super::Context;
 use super::context::refused;
-use crate::domain::Position;
+use crate::domain::{Invalid, Position};
 use crate::log::{AppendRequest, Log};
 use crate::pb;
 use crate::pb::event_log_service_server::EventLogService;
@@ -100,6 +100,10 @@ impl EventLogService for EventLog {
         let after = match request.start {
             Start::After(position) => position,
             Start::Now => head,
+            Start::Since(time) if time > log.clock().now() => {
+                let invalid = Invalid::one("since_recorded_time", "must not be in the future");
+                return Err(refused(&invalid.into()));
+            }
             Start::Since(time) => last_before(&log, time, head),
         };
         let machine = Machine::new(after, request.pace, log.clock().now());
@@ -134,16 +138,20 @@ impl EventLog {
         let limits = self.0.limits;
         let small = request.events.len() <= CHECKED_IN_PLACE_MAX;
         let check = move || {
-            let (events, conditions) =
-                append::append(request, &limits, log.ids().as_ref(), log.clock().now())
-                    .map_err(|error| refused(&error))?;
+            let (events, conditions) = append::append(
+                request,
+                &limits,
+                log.ids().as_ref(),
+                (log.clock().now(), log.head().position),
+            )
+            .map_err(|error| refused(&error))?;
             let events = events
                 .into_iter()
                 .map(|event| log.propose(event.facts, event.content, event.caveats))
                 .collect();
             Ok(AppendRequest { events, conditions, recorded_by: String::new() })
         };
-        if small { check() } else { self.0.query(move |_| check()).await }
+        if small { self.0.caught(check) } else { self.0.query(move |_| check()).await }
     }
 }
 

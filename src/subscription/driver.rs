@@ -3,18 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::machine::{Action, Machine, Message};
 use crate::domain::{Position, Timestamp};
 use crate::filter::Filter;
-use crate::journal::{Direction, Record};
+use crate::journal::{self, Direction, Record};
 use crate::log::error::ReadError;
-use crate::log::{BatchLimits, Log, Scan};
+use crate::log::{BatchLimits, Head, Log, Scan};
 
 /// Batches that wait for a slow reader: one being sent and one ready, the rest stays in the log.
 pub const BATCHES_AHEAD: usize = 2;
+
+/// How long a reader that takes nothing may hold up the end.
+const ENDING_WAIT: Duration = Duration::from_secs(5);
 
 const LIMITS: BatchLimits = BatchLimits { records_max: 256, bytes_max: 256 * 1_024 };
 
@@ -61,7 +64,8 @@ pub async fn follow(
     };
     if let Some(end) = ended {
         // The reader may be gone or stuck: it learns the same from its last checkpoint.
-        let _ = out.send(Subscription::End { resume_after: machine.position(), end }).await;
+        let last = out.send(Subscription::End { resume_after: machine.position(), end });
+        let _ = tokio::time::timeout(ENDING_WAIT, last).await;
     }
 }
 
@@ -80,10 +84,11 @@ async fn run(
             Action::Send(message) => out.send(Subscription::Message(message)).await.ok()?,
             Action::Scan { after, up_to } => {
                 let work = scan.take()?;
-                let (back, batch) = read(Arc::clone(log), work, after, up_to).await?;
-                scan = Some(back);
-                let batch = match batch {
-                    Ok(batch) => batch,
+                let batch = match read(Arc::clone(log), work, after, up_to).await {
+                    Ok((back, batch)) => {
+                        scan = Some(back);
+                        batch
+                    }
                     Err(error) => return Some(SubscriptionEnd::Failed(error)),
                 };
                 let sent = !batch.records.is_empty();
@@ -95,25 +100,34 @@ async fn run(
             }
             Action::Wait { until } => {
                 let micros = u64::try_from(until.0.saturating_sub(now.0)).unwrap_or_default();
+                let pause = tokio::time::sleep(Duration::from_micros(micros));
                 tokio::select! {
-                    moved = head.changed() => moved.ok()?,
-                    () = tokio::time::sleep(Duration::from_micros(micros)) => {}
+                    // Without a writer the head stays where it is; reads and signs of life go on.
+                    () = moved(&mut head) => {}
+                    () = pause => {}
                 }
             }
         }
     }
 }
 
-/// Reads on a thread that may wait for the disk. `None` if the runtime is going away.
+/// Comes when the head moves; never, when there is no writer any more.
+async fn moved(head: &mut watch::Receiver<Head>) {
+    if head.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Reads on a thread that may wait for the disk.
 async fn read(
     log: Arc<Log>,
     mut scan: Scan,
     after: Position,
     up_to: Position,
-) -> Option<(Scan, Result<crate::log::Batch, ReadError>)> {
+) -> Result<(Scan, crate::log::Batch), ReadError> {
     let work = tokio::task::spawn_blocking(move || {
-        let batch = scan.next(&log, after, up_to, LIMITS);
-        (scan, batch)
+        let batch = scan.next(&log, after, up_to, LIMITS)?;
+        Ok((scan, batch))
     });
-    work.await.ok()
+    work.await.unwrap_or_else(|panicked| Err(journal::ReadError::Io(std::io::Error::other(panicked)).into()))
 }

@@ -87,6 +87,8 @@ pub struct Machine {
     checkpoint: Position,
     checkpoint_at: Timestamp,
     sign_at: Timestamp,
+    /// The head when the last scan began.
+    edge: Option<Position>,
 }
 
 impl Machine {
@@ -101,6 +103,7 @@ impl Machine {
             checkpoint: after,
             checkpoint_at: now,
             sign_at: now,
+            edge: None,
         }
     }
 
@@ -125,9 +128,13 @@ impl Machine {
             self.sign_at = now;
             return Action::Send(Message::Started { head, after: self.evaluated });
         }
+        // A clock that steps back must not put off signs of life by as much.
+        self.checkpoint_at = self.checkpoint_at.min(now);
+        self.sign_at = self.sign_at.min(now);
         let lag = head.0.saturating_sub(self.evaluated.0);
         if self.live && lag > FELL_BEHIND_POSITIONS {
             self.live = false;
+            self.edge = None;
             self.sign_at = now;
             return Action::Send(Message::FellBehind { head });
         }
@@ -138,7 +145,20 @@ impl Machine {
             self.checkpoint_at = now;
             return Action::Send(Message::Checkpoint { position: self.evaluated, head });
         }
+        let silence = self.sign_at.plus_micros(self.pace.heartbeat_micros);
+        if now >= silence {
+            self.sign_at = now;
+            return Action::Send(Message::Heartbeat { head, time: now });
+        }
+        if !self.live && self.edge.is_some_and(|edge| self.evaluated >= edge) {
+            self.live = true;
+            self.sign_at = now;
+            return Action::Send(Message::CaughtUp { head: self.evaluated });
+        }
         if lag > 0 {
+            // Under a steady stream of appends the head is always ahead again: the edge is where it was when the
+            // last step towards it began.
+            self.edge = Some(head);
             // Not beyond the next checkpoint, so that it comes when it is due.
             let step = CHECKPOINT_POSITIONS - since;
             return Action::Scan { after: self.evaluated, up_to: self.evaluated.plus(step.min(lag)) };
@@ -147,11 +167,6 @@ impl Machine {
             self.live = true;
             self.sign_at = now;
             return Action::Send(Message::CaughtUp { head });
-        }
-        let silence = self.sign_at.plus_micros(self.pace.heartbeat_micros);
-        if now >= silence {
-            self.sign_at = now;
-            return Action::Send(Message::Heartbeat { head, time: now });
         }
         Action::Wait { until: due.min(silence) }
     }
@@ -222,6 +237,37 @@ mod tests {
             }
         }
         assert_eq!((next, checkpoints), (25_007, 25));
+    }
+
+    #[test]
+    fn a_steady_stream_of_appends_is_caught_up_with() {
+        let mut machine = Machine::new(Position(0), PACE, Timestamp(0));
+        let mut head = 5;
+        let mut caught_up = 0;
+        for _ in 0..50 {
+            match machine.next(Position(head), Timestamp(0)) {
+                Action::Scan { up_to, .. } => {
+                    machine.evaluated(up_to, true, Timestamp(0));
+                    head += 3;
+                }
+                Action::Send(Message::CaughtUp { head: reached }) => {
+                    assert!(reached.0 < head);
+                    caught_up += 1;
+                }
+                Action::Send(_) | Action::Wait { .. } => {}
+            }
+        }
+        assert_eq!(caught_up, 1);
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_puts_off_no_sign_of_life() {
+        let mut machine = Machine::new(Position(0), PACE, Timestamp(1_000));
+        drive(&mut machine, 0, 1_000);
+        drive(&mut machine, 0, 0);
+        let sent = drive(&mut machine, 0, 10);
+        assert!(matches!(sent.first(), Some(Action::Send(Message::Checkpoint { .. }))), "{sent:?}");
+        assert!(matches!(sent.get(1), Some(Action::Send(Message::Heartbeat { .. }))), "{sent:?}");
     }
 
     #[test]

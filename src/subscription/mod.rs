@@ -1,6 +1,6 @@
 //! Subscriptions: catching up, then live, as one loop over the log.
 //!
-//! The reader pulls: what it has not taken yet stays in the log, so a slow reader costs no memory and loses nothing.
+//! The reader pulls: what it has not taken yet stays in the log, so a slow reader loses nothing and costs no more than the few batches that wait for it.
 
 pub mod driver;
 pub mod machine;

@@ -1,7 +1,5 @@
 //! Whether an event is an entry of a question, and how.
 
-use std::collections::HashMap;
-
 use crate::domain::{Bounds, Position};
 use crate::index::{Part, Scope, Status, View};
 
@@ -87,16 +85,12 @@ impl Judge<'_> {
         (self.include_closed || status == Status::Current).then_some((certainty, status))
     }
 
-    /// Counts the versions in the history of an event, retractions not counted, for all events of the history.
-    pub fn count_versions(&self, position: Position, counts: &mut HashMap<Position, usize>) -> usize {
-        if let Some(count) = counts.get(&position) {
-            return *count;
-        }
+    /// Counts the versions in the history of an event, retractions not counted.
+    #[must_use]
+    pub fn version_count(&self, position: Position) -> usize {
         let knowledge = self.view.knowledge();
         let scope = self.scope;
         let history = knowledge.history(position, |position, known_at| scope.contains(position, known_at));
-        let count = history.iter().filter(|version| !knowledge.only_retracts(**version)).count();
-        counts.extend(history.into_iter().map(|version| (version, count)));
-        count
+        history.into_iter().filter(|version| !knowledge.only_retracts(*version)).count()
     }
 }

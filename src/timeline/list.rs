@@ -1,7 +1,5 @@
 //! Lists entries, a page at a time.
 
-use std::collections::HashMap;
-
 use super::entry::{Entry, Judge, Window};
 use super::order::{Key, Merge, Order};
 use crate::filter::Filter;
@@ -43,8 +41,6 @@ pub fn list(view: &View<'_>, request: &ListRequest) -> Listed {
     let judge =
         Judge { view, window: request.window, scope: request.scope, include_closed: request.include_closed };
     let mut entries = Vec::new();
-    // A page may show many versions of one long history: it is walked once.
-    let mut counts = HashMap::new();
     let mut keys: Vec<Key> = Vec::new();
     for (part, slot) in Merge::new(view, &request.filter, request.scope, request.order, request.after) {
         if request
@@ -63,7 +59,7 @@ pub fn list(view: &View<'_>, request: &ListRequest) -> Listed {
         let position = part.position_at(slot);
         let touched = status != Status::Current || !view.knowledge().carried_by(position).is_empty();
         let history = touched || !view.knowledge().closers(position).is_empty();
-        let version_count = if history { judge.count_versions(position, &mut counts) } else { 1 };
+        let version_count = if history { judge.version_count(position) } else { 1 };
         entries.push(Entry { position, status, certainty, version_count });
         keys.push(request.order.key(part, slot));
     }

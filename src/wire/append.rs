@@ -2,12 +2,14 @@
 
 use std::collections::HashSet;
 
+use super::decode::within;
 use super::filter::filter;
 use super::limits::{CONDITIONS_MAX, Limits};
 use super::status::RequestError;
 use crate::clock::IdSource;
 use crate::codec::{Prepared, prepare};
 use crate::domain::{Findings, Position, Revision, StreamName, Timestamp};
+use crate::filter::FILTER_VALUES_MAX;
 use crate::log::{Condition, Expected};
 use crate::pb;
 use crate::pb::condition::Condition as WireCondition;
@@ -21,7 +23,7 @@ pub fn append(
     request: pb::AppendEventsRequest,
     limits: &Limits,
     ids: &dyn IdSource,
-    now: Timestamp,
+    (now, head): (Timestamp, Position),
 ) -> Result<(Vec<Prepared>, Vec<Condition>), RequestError> {
     let count = request.events.len();
     if count > limits.batch_events_max {
@@ -46,6 +48,12 @@ pub fn append(
     }
     let conditions = conditions(&mut findings, &request.conditions);
     findings.into_result()?;
+    for condition in &conditions {
+        if let Condition::NoneSince { after, .. } = condition {
+            // A fence from a store that had more would hold for ever.
+            within(after.0, head)?;
+        }
+    }
     let mut total = 0;
     for (index, event) in prepared.iter().enumerate() {
         let bytes = event.content.len();
@@ -71,7 +79,16 @@ fn conditions(findings: &mut Findings, found: &[pb::Condition]) -> Vec<Condition
         .iter()
         .enumerate()
         .filter_map(|(index, found)| findings.at_index("conditions", index, |f| condition(f, found)));
-    read.collect()
+    let read: Vec<Condition> = read.collect();
+    // One writer decides on all of them: what bounds one filter bounds the request.
+    let values: usize = read.iter().map(Condition::value_count).sum();
+    if values > FILTER_VALUES_MAX {
+        findings.violation_at(
+            "conditions",
+            format_args!("must have at most {FILTER_VALUES_MAX} filter values together, have {values}"),
+        );
+    }
+    read
 }
 
 fn condition(findings: &mut Findings, found: &pb::Condition) -> Option<Condition> {

@@ -11,7 +11,7 @@ use tonic_prost::ProstEncoder;
 
 use super::status::{self, RequestError};
 use super::{POOL, utf8};
-use crate::domain::{Invalid, Violation};
+use crate::domain::Invalid;
 
 /// Encodes `T` and decodes `U`.
 #[derive(Debug)]
@@ -64,10 +64,7 @@ fn refuse(error: &prost::DecodeError, bytes: &Bytes) -> Status {
         text.split(": ").filter_map(|part| part.split_once('.')).map(|(message, _)| message).last();
     let message = outermost.and_then(|name| POOL.get_message_by_name(&format!("annals.v1.{name}")));
     match message.and_then(|message| utf8::invalid_path(&message, bytes)) {
-        Some(field) => {
-            let violation = Violation { field, description: "is not UTF-8".to_owned() };
-            status::request_error(&RequestError::Invalid(Invalid(vec![violation])))
-        }
+        Some(field) => status::request_error(&RequestError::Invalid(Invalid::one(field, "is not UTF-8"))),
         None => status::request_error(&RequestError::NotProtobuf { reason: text }),
     }
 }

@@ -25,7 +25,7 @@ pub fn event_id(text: &str) -> Result<EventId, RequestError> {
     let mut findings = Findings::default();
     let id = EventId::parse(text).map_err(|error| findings.violation_at("event_id", error)).ok();
     findings.into_result()?;
-    id.ok_or_else(|| RequestError::Invalid(Invalid(Vec::new())))
+    id.ok_or_else(|| Invalid::one("event_id", "must be a UUID").into())
 }
 
 /// Holds a position against the head.
@@ -204,7 +204,7 @@ pub fn entry_history(
     let scope = scope(&mut findings, request.scope.as_ref());
     let page_size = page_size(&mut findings, request.page_size, limits);
     findings.into_result()?;
-    let event_id = id.ok_or_else(|| RequestError::Invalid(Invalid(Vec::new())))?;
+    let event_id = id.ok_or_else(|| Invalid::one("event_id", "must be a UUID"))?;
     let mut asked = request.clone();
     asked.page_token.clear();
     asked.page_size = 0;
@@ -395,7 +395,7 @@ pub fn subscribe(
     };
     findings.into_result()?;
     same_store(&request.store_id, store)?;
-    let start = start.ok_or_else(|| RequestError::Invalid(Invalid(Vec::new())))?;
+    let start = start.ok_or_else(|| Invalid::one("start", "must be one of the choices"))?;
     if let Start::After(position) = start {
         within(position.0, head)?;
     }

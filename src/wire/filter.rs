@@ -15,17 +15,12 @@ pub fn filter(findings: &mut Findings, found: Option<&pb::Filter>) -> Filter {
     };
     findings.at("filter", |f| {
         let read = read(f, found);
-        let not = found.not.as_ref();
-        let values = count(&read) + not.map_or(0, |_| read.not.as_deref().map_or(0, count));
+        let values = read.value_count();
         if values > FILTER_VALUES_MAX {
             f.violation(format_args!("must have at most {FILTER_VALUES_MAX} values, has {values}"));
         }
         read
     })
-}
-
-fn count(filter: &Filter) -> usize {
-    filter.clauses.iter().map(Vec::len).sum()
 }
 
 fn read(findings: &mut Findings, found: &pb::Filter) -> Filter {

@@ -214,7 +214,7 @@ fn invalid_fields(invalid: &Invalid) -> Status {
     let mut failure = Failure::new(Code::InvalidArgument, ErrorReason::FieldInvalid);
     let mut bytes = 0;
     let mut shown = 0;
-    for violation in &invalid.0 {
+    for violation in &invalid.violations {
         bytes += violation.field.len() + violation.description.len() + 8;
         if bytes > VIOLATIONS_BYTES_MAX && shown > 0 {
             break;
@@ -224,12 +224,12 @@ fn invalid_fields(invalid: &Invalid) -> Status {
         let field: String = violation.field.chars().take(512).collect();
         failure.details.add_bad_request_violation(field, description);
     }
-    let omitted = invalid.0.len() - shown;
-    let first = invalid.0.first().map(ToString::to_string).unwrap_or_default();
+    let omitted = invalid.count - shown;
+    let first = invalid.violations.first().map(ToString::to_string).unwrap_or_default();
     let first: String = first.chars().take(512).collect();
-    let more = invalid.0.len().saturating_sub(1);
+    let more = invalid.count.saturating_sub(1);
     let message = if more == 0 { first } else { format!("{first} (and {more} more)") };
-    failure.with("violations", invalid.0.len()).with("omitted", omitted).status(message)
+    failure.with("violations", invalid.count).with("omitted", omitted).status(message)
 }
 
 /// Maps why an append was not acknowledged. `incident` names the fault in the server's log, for server faults.

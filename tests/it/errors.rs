@@ -24,7 +24,9 @@ fn catalogue() -> Vec<(String, String)> {
 fn the_document_of_errors_is_that_of_the_api() {
     let mut text = String::from(
         "# Errors\n\n\
-        Every error carries a `google.rpc.ErrorInfo` with one of these reasons, in the domain `annals.v1`.\n\
+        Every error of the Annals services carries a `google.rpc.ErrorInfo` with one of these reasons, in the\n\
+        domain `annals.v1`. What never reaches them has none: an unknown method, an unknown compression, a broken\n\
+        connection, and errors of the health and reflection services.\n\
         This page is generated from `proto/annals/v1/error_reason.proto`; `annals explain REASON` prints the same.\n",
     );
     for (name, comment) in catalogue().iter().skip(1) {

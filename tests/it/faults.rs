@@ -110,14 +110,19 @@ async fn damage_is_refused_with_its_positions_and_the_rest_is_readable() {
     assert_eq!(Said::of(&status).reason, "CORRUPT");
     let request = pb::SubscribeEventsRequest::default();
     let mut stream = client.subscribe_events(request).await.unwrap().into_inner();
+    let mut sent = Vec::new();
     while let Ok(Some(message)) = stream.message().await {
-        if let Some(pb::subscribe_events_response::Content::Ending(end)) = message.content {
-            ending = Some(end);
+        match message.content {
+            Some(pb::subscribe_events_response::Content::Ending(end)) => ending = Some(end),
+            Some(pb::subscribe_events_response::Content::Events(batch)) => {
+                sent.extend(batch.events.iter().map(|event| event.position));
+            }
+            _ => {}
         }
     }
     let ending = ending.unwrap();
     assert_eq!(ending.reason(), pb::ending::Reason::Corrupt);
-    assert!(ending.resume_after_position < 2);
+    assert_eq!((ending.resume_after_position, sent), (1, vec![1]), "what is sound before the damage is sent");
 }
 
 #[tokio::test]

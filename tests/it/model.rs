@@ -71,7 +71,7 @@ pub(crate) struct Recorded {
 }
 
 /// A log in memory.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Model {
     pub(crate) events: Vec<Recorded>,
     /// Every knowledge link, by carrier, then in the order of the carrier's links.
@@ -122,7 +122,14 @@ impl Model {
                 self.links.truncate(links);
                 return Err(Refusal::Links(faults));
             }
+            let before = self.clone();
             self.record(draft, now);
+            let faults = self.forks(&before, index, draft);
+            if !faults.is_empty() {
+                self.events.truncate(events);
+                self.links.truncate(links);
+                return Err(Refusal::Links(faults));
+            }
         }
         let answer = self.events.iter().skip(events).map(answer).collect();
         Ok(Appended { events: answer, replayed: false })
@@ -207,6 +214,34 @@ impl Model {
         faults
     }
 
+    /// Where the event just recorded makes an older link effective again, whose target another event closes, that
+    /// the new one does not name.
+    fn forks(&self, before: &Self, index: usize, draft: &Draft) -> Vec<LinkFault> {
+        let links = || draft.event.links.iter().enumerate().filter(|(_, link)| (1..5).contains(&link.r#type));
+        let retracts = || links().filter(|(_, link)| link.r#type == i32::from(pb::LinkType::Retracts));
+        if retracts().next().is_none() {
+            return Vec::new();
+        }
+        let named: Vec<EventId> = links().map(|(_, link)| id_of(&link.event_id)).collect();
+        let everything = Scope { as_of: self.head(), known_at: Timestamp::MAX };
+        let mut faults = Vec::new();
+        for target in &before.events {
+            let was = before.closers(target.position, everything);
+            let is = self.closers(target.position, everything);
+            if !is.iter().any(|edge| edge.carrier != self.head() && !was.contains(edge)) {
+                continue;
+            }
+            for edge in was.iter().filter(|edge| is.contains(edge)) {
+                let closed_by = self.at(edge.carrier).id;
+                if !named.contains(&closed_by) {
+                    let fault = |(at, _)| LinkFault::Closed { at: (index, at), target: target.id, closed_by };
+                    faults.extend(retracts().map(fault));
+                }
+            }
+        }
+        faults
+    }
+
     fn record(&mut self, draft: &Draft, now: Timestamp) {
         let position = Position(self.head().0 + 1);
         let revision = Revision(self.revision_of(&draft.event.stream).0 + 1);
@@ -223,7 +258,7 @@ impl Model {
         recorded_at: Timestamp,
     ) {
         let span = span_of(draft.event.valid_time.as_ref().unwrap());
-        let known_at = known_of(&draft.event).unwrap_or(recorded_at);
+        let known_at = known_of(&draft.event, recorded_at);
         for link in draft.event.links.iter().filter(|link| (1..10).contains(&link.r#type)) {
             let target = self.find(id_of(&link.event_id)).unwrap();
             let edge = Edge {
@@ -293,10 +328,11 @@ fn span_of(span: &pb::TimeSpan) -> TimeSpan {
 }
 
 /// Gives when the public could know an event: as written, else by its earliest source.
-fn known_of(event: &pb::Event) -> Option<Timestamp> {
+fn known_of(event: &pb::Event, recorded_at: Timestamp) -> Timestamp {
     if let Some(written) = &event.known_at {
-        return Some(Timestamp(written.seconds * 1_000_000 + i64::from(written.nanos) / 1_000));
+        return Timestamp(written.seconds * 1_000_000 + i64::from(written.nanos) / 1_000);
     }
     let published = event.sources.iter().filter_map(|source| source.published.as_ref());
-    published.filter_map(|published| span_of(published).known_from()).min()
+    // Known when it was recorded at the latest.
+    published.filter_map(|published| span_of(published).known_from()).chain([recorded_at]).min().unwrap()
 }

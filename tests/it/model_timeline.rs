@@ -97,8 +97,15 @@ impl Model {
             for link in &self.links {
                 let within = in_scope(link.carrier, link.carrier_known_at, scope)
                     && in_scope(link.target, link.target_known_at, scope);
-                if within && (found.contains(&link.carrier) || found.contains(&link.target)) {
-                    found.extend([link.carrier, link.target]);
+                if within && found.contains(&link.target) {
+                    found.insert(link.carrier);
+                }
+                // A pure retraction does not join what it withdraws, unless it is asked about itself.
+                if within
+                    && found.contains(&link.carrier)
+                    && (link.carrier == start || !self.is_marker(link.carrier))
+                {
+                    found.insert(link.target);
                 }
             }
             if found.len() == before {

@@ -141,6 +141,25 @@ impl TimeSpan {
         })
     }
 
+    /// A span of which nothing is known.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self {
+            edtf: "../..".to_owned(),
+            time_zone: "UTC".to_owned(),
+            shape: Shape::Instant,
+            earliest_start: None,
+            latest_start: None,
+            earliest_end: None,
+            latest_end: None,
+            precision: Precision::Century,
+            approximate: false,
+            uncertain: false,
+            start_instant: None,
+            end_instant: None,
+        }
+    }
+
     /// Whether it could overlap the window from `from` to before `to`; `None` is unbounded.
     #[must_use]
     pub fn may_overlap(&self, from: Option<Day>, to: Option<Day>) -> bool {

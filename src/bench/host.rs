@@ -1,0 +1,132 @@
+//! Runs a target on a runtime of its own and on a port of its own.
+
+use std::fs::File;
+use std::io::{Seek as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tonic::transport::server::TcpIncoming;
+
+use super::cell::Target;
+use super::error::BenchError;
+use super::null::{Null, Prebuilt};
+use crate::server::{Config, Overrides, Server};
+
+/// Size of a file that is written before it is used: more than a cell of a second fills on most disks.
+const PREALLOCATED_MIB: usize = 128;
+
+/// The runtime of the servers.
+#[derive(Debug)]
+pub struct Host {
+    runtime: Runtime,
+}
+
+/// A server that runs.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it listens.
+    pub address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    ended: JoinHandle<Result<(), BenchError>>,
+    /// Deleted when the server has stopped.
+    directory: Option<tempfile::TempDir>,
+}
+
+impl Host {
+    /// Starts the threads, as many as there are cores.
+    ///
+    /// # Errors
+    /// [`BenchError::Io`].
+    pub fn new() -> Result<Self, BenchError> {
+        Ok(Self {
+            runtime: tokio::runtime::Builder::new_multi_thread()
+                .thread_name("bench-server")
+                .enable_all()
+                .build()?,
+        })
+    }
+
+    /// Starts a target, empty, with its files in a new directory under `parent`.
+    ///
+    /// # Errors
+    /// [`BenchError`] when it does not start.
+    pub fn start(&self, target: Target, prebuilt: &Prebuilt, parent: &Path) -> Result<Running, BenchError> {
+        match target {
+            Target::Raw => Err(BenchError::Fault("a file is not a server")),
+            Target::Null => self.null(Null::new(prebuilt.clone()), None),
+            Target::NullLog | Target::NullPrealloc => {
+                let directory = directory(parent)?;
+                let mut file = File::create_new(directory.path().join("log"))?;
+                if target == Target::NullPrealloc {
+                    allocate(&mut file)?;
+                }
+                self.null(Null::with_file(file)?, Some(directory))
+            }
+            Target::Annals => self.annals(directory(parent)?),
+        }
+    }
+
+    fn null(&self, null: Null, directory: Option<tempfile::TempDir>) -> Result<Running, BenchError> {
+        let listener = self.runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
+        let address = listener.local_addr()?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let ended = self.runtime.spawn(async move {
+            let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+            let server = tonic::transport::Server::builder().add_service(null);
+            Ok(server.serve_with_incoming_shutdown(incoming, ignore(stopped)).await?)
+        });
+        Ok(Running { address, stop, ended, directory })
+    }
+
+    fn annals(&self, directory: tempfile::TempDir) -> Result<Running, BenchError> {
+        let overrides = Overrides {
+            data: Some(directory.path().to_owned()),
+            listen: Some((Ipv4Addr::LOCALHOST, 0).into()),
+            ..Overrides::default()
+        };
+        let server = self.runtime.block_on(Server::bind(Config::load(&overrides)?))?;
+        let (mut ready, address) = (server.ready(), server.local_addr());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let ended = self.runtime.spawn(async move { Ok(server.run(ignore(stopped)).await?) });
+        if self.runtime.block_on(ready.wait_for(|ready| *ready)).is_err() {
+            self.runtime.block_on(ended)??;
+            return Err(BenchError::Fault("the server ended before it was ready"));
+        }
+        Ok(Running { address, stop, ended, directory: Some(directory) })
+    }
+
+    /// Stops a server whose clients are gone, and deletes its files.
+    ///
+    /// # Errors
+    /// [`BenchError`] when it failed meanwhile.
+    pub fn stop(&self, running: Running) -> Result<(), BenchError> {
+        // The server may have ended by itself; then its result says why.
+        let _ = running.stop.send(());
+        self.runtime.block_on(running.ended)??;
+        running.directory.map_or(Ok(()), tempfile::TempDir::close)?;
+        Ok(())
+    }
+}
+
+/// Writes zeros and goes back to the start.
+fn allocate(file: &mut File) -> std::io::Result<()> {
+    let zeros = vec![0; 1_024 * 1_024];
+    for _ in 0..PREALLOCATED_MIB {
+        file.write_all(&zeros)?;
+    }
+    file.sync_all()?;
+    file.rewind()
+}
+
+fn directory(parent: &Path) -> std::io::Result<tempfile::TempDir> {
+    tempfile::Builder::new().prefix("annals-bench-").tempdir_in(parent)
+}
+
+/// A dropped sender means the same as a sent word.
+async fn ignore(stopped: oneshot::Receiver<()>) {
+    let _ = stopped.await;
+}

@@ -1,0 +1,57 @@
+//! A whole run, short: every cell is there, and every answer was checked on the way.
+
+use std::cell::Cell as Shared;
+use std::time::Duration;
+
+use super::samples::{median, percentile_us};
+use super::{Settings, cell, run};
+
+#[test]
+fn a_short_run_measures_every_cell() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        cell: Duration::from_millis(10),
+        directory: Some(directory.path().to_owned()),
+        ..Settings::quick()
+    };
+    let last = Shared::new((0, 0));
+    let report = run(&settings, &|done, all| last.set((done, all))).unwrap();
+    let cells: Vec<_> = cell::blocks().into_iter().flatten().collect();
+    assert_eq!(last.get(), (cells.len(), cells.len()));
+    assert_eq!(report.gaps(), []);
+    let json = report.json();
+    let measured = json["cells"].as_array().unwrap();
+    assert_eq!(measured.len(), cells.len());
+    for (cell, json) in cells.iter().zip(measured) {
+        assert_eq!(json["work"], cell.work.to_string());
+        assert!(json["per_second"]["median"].as_f64().unwrap() > 0.0, "{json}");
+        assert_eq!(json["ratio_to_limit"].is_number(), cell.limit().is_some(), "{json}");
+        assert_eq!(json["ratio_to_prealloc"].is_number(), cell.ceiling().is_some(), "{json}");
+        assert_eq!(json["ratio_to_plain"].is_number(), cell.unconditional().is_some(), "{json}");
+    }
+    assert_eq!(report.table().row_count(), cells.len());
+    // Every store and file was deleted.
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn each_cell_stands_once_and_beside_its_limit() {
+    let cells: Vec<_> = cell::blocks().into_iter().flatten().collect();
+    for (at, cell) in cells.iter().enumerate() {
+        assert_eq!(cells.iter().position(|other| other == cell), Some(at), "{cell:?}");
+        for other in [cell.limit(), cell.ceiling(), cell.unconditional()].into_iter().flatten() {
+            assert!(cells.contains(&other), "{cell:?} is compared with {other:?}");
+        }
+    }
+}
+
+#[test]
+fn percentiles_and_medians() {
+    let samples: Vec<_> = (1..=200).rev().map(Duration::from_micros).collect();
+    let rounded = |hundredths| percentile_us(&samples, hundredths).round();
+    assert_eq!((rounded(50), rounded(99), rounded(100)), (100.0, 198.0, 200.0));
+    assert_eq!(percentile_us(&[], 50), 0.0);
+    assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
+    assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
+    assert_eq!(median(&[]), 0.0);
+}
