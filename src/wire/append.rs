@@ -8,12 +8,15 @@ use super::limits::{CONDITIONS_MAX, Limits};
 use super::status::RequestError;
 use crate::clock::IdSource;
 use crate::codec::{Prepared, prepare};
-use crate::domain::{Findings, Position, Revision, StreamName, Timestamp};
+use crate::domain::{EventId, Findings, Position, Revision, StreamName, Timestamp};
 use crate::filter::FILTER_VALUES_MAX;
 use crate::log::{Condition, Expected};
 use crate::pb;
 use crate::pb::condition::Condition as WireCondition;
 use crate::pb::stream_condition::Expected as WireExpected;
+
+/// Stands for an id that is not needed.
+const NO_ID: EventId = EventId::from_bytes([0; 16]);
 
 /// Reads an append: the events, checked and encoded, and the conditions.
 ///
@@ -37,7 +40,9 @@ pub fn append(
     let mut seen = HashSet::with_capacity(count);
     for (index, event) in request.events.into_iter().enumerate() {
         findings.at_event("events", index, |f| {
-            let Some(event) = prepare(event, ids.event_id(), now, f) else {
+            // An id costs a draw of random bytes: none is made where the client gave one.
+            let fresh = if event.id.is_empty() { ids.event_id() } else { NO_ID };
+            let Some(event) = prepare(event, fresh, now, f) else {
                 return;
             };
             if !seen.insert(event.facts.event_id) {
