@@ -29,12 +29,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut compiler = protox::Compiler::new([Path::new("proto")])?;
     compiler.include_source_info(true).include_imports(true);
     compiler.open_files(&generated)?;
+    // Names let the decoder find the descriptor of what it decodes.
+    let mut messages = tonic_prost_build::Config::new();
+    messages.enable_type_names();
     tonic_prost_build::configure()
         // Sorted maps: the same event has the same bytes, hence the same digest.
         .btree_map(".")
         .bytes(".annals")
         .codec_path("crate::wire::codec::FieldCodec")
         .include_file("annals.rs")
-        .compile_fds(compiler.file_descriptor_set())?;
+        .compile_fds_with_config(compiler.file_descriptor_set(), messages)?;
     Ok(())
 }

@@ -55,10 +55,12 @@ pub enum KindArg {
     /// An act in the life of an agreement
     Agreement,
     /// A movement of money or goods
+    #[value(alias = "funding_transfer")]
     FundingTransfer,
     /// A visit
     Visit,
     /// A release of statistics
+    #[value(alias = "statistical_release")]
     StatisticalRelease,
     /// A public statement
     Statement,

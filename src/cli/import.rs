@@ -10,6 +10,7 @@ use indicatif::ProgressBar;
 use tokio::sync::mpsc;
 
 use super::client::call;
+use super::exit::Exit;
 use super::failure::Failure;
 use super::table::count;
 use super::{Context, input, output};
@@ -47,6 +48,12 @@ impl Import {
     /// # Errors
     /// [`Failure`] when a file or the server refuses.
     pub async fn run(&self, context: &Context) -> Result<(), Failure> {
+        for path in self.files.iter().filter(|path| path.as_str() != "-") {
+            // A file that is not there is told before a server is asked for.
+            std::fs::File::open(path).map_err(|error| {
+                Failure::new(Exit::of_input(&error), format!("cannot read {path}: {error}"))
+            })?;
+        }
         let client = context.target.log().await?;
         let mut append = async |events: Vec<Event>| {
             let request = call(AppendEventsRequest { events, conditions: Vec::new() });

@@ -4,14 +4,20 @@
 use std::marker::PhantomData;
 
 use bytes::{Buf as _, Bytes};
-use prost::Message;
+use prost::{Message, Name};
+use prost_reflect::MessageDescriptor;
 use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder};
 use tonic_prost::ProstEncoder;
 
 use super::status::{self, RequestError};
-use super::{POOL, utf8};
+use super::{POOL, scan};
 use crate::domain::Invalid;
+
+/// Most messages inside one request, at any depth: a batch of a thousand real treaty acts has about 60,000.
+pub const MESSAGES_MAX: usize = 200_000;
+/// Below this many bytes a request cannot hold enough messages to matter.
+const COUNTED_FROM_BYTES: usize = 128 * 1_024;
 
 /// Encodes `T` and decodes `U`.
 #[derive(Debug)]
@@ -26,7 +32,7 @@ impl<T, U> Default for FieldCodec<T, U> {
 impl<T, U> Codec for FieldCodec<T, U>
 where
     T: Message + Send + 'static,
-    U: Message + Default + Send + 'static,
+    U: Message + Name + Default + Send + 'static,
 {
     type Encode = T;
     type Decode = U;
@@ -46,25 +52,32 @@ where
 #[derive(Debug)]
 pub struct FieldDecoder<U>(PhantomData<U>);
 
-impl<U: Message + Default> Decoder for FieldDecoder<U> {
+impl<U: Message + Name + Default> Decoder for FieldDecoder<U> {
     type Item = U;
     type Error = Status;
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
         // No copy: the buffer hands its bytes over.
         let bytes = buffer.copy_to_bytes(buffer.remaining());
-        U::decode(bytes.clone()).map(Some).map_err(|error| refuse(&error, &bytes))
+        // Only requests are counted: a client trusts its server.
+        if bytes.len() > COUNTED_FROM_BYTES
+            && U::NAME.ends_with("Request")
+            && descriptor::<U>()
+                .is_some_and(|message| scan::holds_more_messages(&message, &bytes, MESSAGES_MAX))
+        {
+            return Err(status::request_error(&RequestError::TooManyMessages { messages_max: MESSAGES_MAX }));
+        }
+        U::decode(bytes.clone()).map(Some).map_err(|error| refuse(&error, descriptor::<U>(), &bytes))
     }
 }
 
-fn refuse(error: &prost::DecodeError, bytes: &Bytes) -> Status {
-    // The decoder names the messages from the innermost to the outermost, `Event.title: Request.events: reason`.
-    let text = error.to_string();
-    let outermost =
-        text.split(": ").filter_map(|part| part.split_once('.')).map(|(message, _)| message).last();
-    let message = outermost.and_then(|name| POOL.get_message_by_name(&format!("annals.v1.{name}")));
-    match message.and_then(|message| utf8::invalid_path(&message, bytes)) {
+fn descriptor<U: Name>() -> Option<MessageDescriptor> {
+    POOL.get_message_by_name(&U::full_name())
+}
+
+fn refuse(error: &prost::DecodeError, message: Option<MessageDescriptor>, bytes: &Bytes) -> Status {
+    match message.and_then(|message| scan::invalid_path(&message, bytes)) {
         Some(field) => status::request_error(&RequestError::Invalid(Invalid::one(field, "is not UTF-8"))),
-        None => status::request_error(&RequestError::NotProtobuf { reason: text }),
+        None => status::request_error(&RequestError::NotProtobuf { reason: error.to_string() }),
     }
 }

@@ -7,8 +7,8 @@ pub mod encode;
 pub mod filter;
 pub mod limits;
 pub mod page_token;
+pub mod scan;
 pub mod status;
-pub mod utf8;
 
 use std::sync::LazyLock;
 

@@ -61,6 +61,12 @@ pub enum RequestError {
         /// The limit.
         bytes_max: usize,
     },
+    /// The message holds more messages than a server decodes.
+    #[error("the message holds more than {messages_max} messages")]
+    TooManyMessages {
+        /// The limit.
+        messages_max: usize,
+    },
     /// The page token is not one of this question.
     #[error("page_token cannot be used: {reason}")]
     PageToken {
@@ -164,6 +170,11 @@ pub fn request_error(error: &RequestError) -> Status {
             Failure::new(Code::InvalidArgument, ErrorReason::MessageInvalid)
                 .with("bytes_max", bytes_max)
                 .field("request", format!("must have at most {bytes_max} bytes"))
+        }
+        RequestError::TooManyMessages { messages_max } => {
+            Failure::new(Code::InvalidArgument, ErrorReason::MessageInvalid)
+                .with("messages_max", messages_max)
+                .field("request", format!("must hold at most {messages_max} messages"))
         }
         RequestError::PageToken { reason } => {
             Failure::new(Code::InvalidArgument, ErrorReason::PageTokenInvalid).field("page_token", *reason)

@@ -167,6 +167,14 @@ async fn text_that_is_not_utf8_is_told_by_its_field() {
     assert_eq!((said.code, said.reason.as_str()), (Code::InvalidArgument, "FIELD_INVALID"));
     assert_eq!(said.fields(), ["events[1].participants[1].entity.name"]);
 
+    // A million empty sources: two bytes each on the wire, gigabytes in memory.
+    let sources = [0x6a_u8, 0x00].repeat(1_000_000);
+    let mut bomb = vec![0x0a];
+    prost::encoding::encode_varint(sources.len() as u64, &mut bomb);
+    bomb.extend(sources);
+    let said = Said::of(&raw(&server, "/annals.v1.EventLogService/AppendEvents", bomb).await);
+    assert_eq!((said.reason.as_str(), said.metadata["messages_max"].as_str()), ("MESSAGE_INVALID", "200000"));
+
     let said = Said::of(&raw(&server, "/annals.v1.EventLogService/AppendEvents", vec![0xff; 9]).await);
     assert_eq!((said.code, said.reason.as_str()), (Code::InvalidArgument, "MESSAGE_INVALID"));
     nothing_stored(&mut server.log().await).await;

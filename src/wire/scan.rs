@@ -1,4 +1,5 @@
-//! Finds the string field that is not UTF-8: the decoder says which field, but not which of many values.
+//! Looks through encoded messages without decoding them: for the string field that is not UTF-8, since the decoder
+//! says which field but not which of many values; and for how many messages there are.
 
 use prost_reflect::{Kind, MessageDescriptor};
 
@@ -10,6 +11,33 @@ const DEPTH_MAX: usize = 100;
 pub fn invalid_path(message: &MessageDescriptor, bytes: &[u8]) -> Option<String> {
     let mut path = Vec::new();
     find(message, bytes, &mut path).then(|| path.join("."))
+}
+
+/// Tells whether an encoded message holds more than `most` messages, at any depth.
+///
+/// An empty message takes two bytes on the wire and some hundred in memory: a limit on bytes alone would let a small
+/// request take gigabytes.
+#[must_use]
+pub fn holds_more_messages(message: &MessageDescriptor, bytes: &[u8], most: usize) -> bool {
+    let mut left = most;
+    !take_messages(message, bytes, &mut left, DEPTH_MAX)
+}
+
+/// Takes the messages inside from what is left; gives `false` when nothing is left.
+fn take_messages(message: &MessageDescriptor, mut bytes: &[u8], left: &mut usize, depth: usize) -> bool {
+    let Some(deeper) = depth.checked_sub(1) else { return true };
+    while let Some((number, value, rest)) = next_field(bytes) {
+        bytes = rest;
+        let Some((field, value)) = message.get_field(number).zip(value) else { continue };
+        if let Kind::Message(inner) = field.kind() {
+            let Some(fewer) = left.checked_sub(1) else { return false };
+            *left = fewer;
+            if !take_messages(&inner, value, left, deeper) {
+                return false;
+            }
+        }
+    }
+    true
 }
 
 fn find(message: &MessageDescriptor, mut bytes: &[u8], path: &mut Vec<String>) -> bool {
