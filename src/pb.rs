@@ -12,8 +12,8 @@
 
 include!(concat!(env!("OUT_DIR"), "/annals.rs"));
 
-pub use annals::storage::v1 as storage;
-pub use annals::v1::*;
+pub use self::annals::storage::v1 as storage;
+pub use self::annals::v1::*;
 
 /// Every file of the API with its comments, as an encoded `google.protobuf.FileDescriptorSet`.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/annals_v1.bin"));
