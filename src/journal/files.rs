@@ -57,8 +57,14 @@ pub fn prepare(dir: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Takes the lock unless it stays taken.
-fn lock(handle: &File) -> io::Result<bool> {
+/// Takes the lock unless it stays taken; says whether it was taken.
+///
+/// Waits a moment for it: whoever held it may have threads that end a little later, or a child process that has not
+/// yet replaced itself and still holds its parent's files.
+///
+/// # Errors
+/// When the file cannot be locked at all.
+pub fn lock(handle: &File) -> io::Result<bool> {
     for _ in 0..LOCK_ATTEMPTS {
         match handle.try_lock() {
             Ok(()) => return Ok(true),

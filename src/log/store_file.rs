@@ -7,7 +7,7 @@
 //! DIR/index/    sealed segments; may be deleted at any time
 //! ```
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::Path;
 
@@ -33,10 +33,10 @@ pub fn lock(directory: &Path) -> Result<File, OpenError> {
     let path = directory.join("LOCK");
     let options = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
     let file = options.map_err(io_error(&path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Locked),
-        Err(TryLockError::Error(error)) => Err(io_error(&path)(error)),
+    if crate::journal::files::lock(&file).map_err(io_error(&path))? {
+        Ok(file)
+    } else {
+        Err(OpenError::Locked)
     }
 }
 
