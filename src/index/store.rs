@@ -51,6 +51,11 @@ impl SegmentStore {
     /// # Errors
     /// [`SegmentStoreError`] when it cannot be opened; the caller may delete the directory and go on.
     pub fn open(directory: &Path) -> Result<Self, SegmentStoreError> {
+        // Waits a moment for whoever held it, and removes what a crash left half-written.
+        if !crate::journal::files::prepare(directory).map_err(sled::Error::Io)? {
+            let busy = std::io::Error::new(std::io::ErrorKind::WouldBlock, "the index database is in use");
+            return Err(sled::Error::Io(busy).into());
+        }
         let config = sled::Config::new()
             .path(directory)
             .cache_capacity(16 * 1_024 * 1_024)
