@@ -131,8 +131,10 @@ impl Context {
     /// # Errors
     /// What the work says, or INTERNAL if it panicked.
     pub fn caught<T>(&self, work: impl FnOnce() -> Result<T, Status>) -> Result<T, Status> {
-        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-            let incident = self.incident(&std::io::Error::other("a check panicked"));
+        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panicked| {
+            let said = panicked.downcast_ref::<&str>().map(|said| (*said).to_owned());
+            let said = said.or_else(|| panicked.downcast_ref::<String>().cloned()).unwrap_or_default();
+            let incident = self.incident(&std::io::Error::other(format!("a check panicked: {said}")));
             Err(status::internal(&incident))
         })
     }

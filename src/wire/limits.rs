@@ -1,5 +1,6 @@
 //! What a server allows.
 
+use super::codec::MESSAGES_MAX;
 use crate::codec::event::TAGS_MAX;
 use crate::domain::STREAM_NAME_BYTES_MAX;
 use crate::filter::FILTER_VALUES_MAX;
@@ -69,6 +70,9 @@ impl From<Limits> for pb::Limits {
             message_bytes_max: wide(limits.message_bytes_max),
             filter_values_max: wide(FILTER_VALUES_MAX),
             conditions_max: wide(CONDITIONS_MAX),
+            queries_max: wide(limits.queries_max),
+            messages_max: wide(MESSAGES_MAX),
+            groups_max: wide(GROUPS_MAX),
         }
     }
 }

@@ -94,7 +94,7 @@ async fn an_event_comes_back_as_it_was_sent_with_what_follows_from_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restart_keeps_everything_and_a_deleted_index_is_built_again() {
+async fn a_restart_keeps_everything_also_without_an_index_directory() {
     let server = Server::start();
     server.import_article();
     let before = server.log().await.get_head(pb::GetHeadRequest {}).await.unwrap().into_inner();
