@@ -90,7 +90,7 @@ async fn read(
                 }
             }
             Some(Content::End(end)) => return Ok((count, end)),
-            None => {}
+            Some(Content::Lost(_)) | None => {}
         }
     }
     Err(Failure::new(Exit::Unavailable, "the server broke off before the last event"))

@@ -190,7 +190,7 @@ impl Session<'_> {
                 self.place.evaluated(ending.resume_after_position);
                 self.asked = ending.retry_after.and_then(|wait| Duration::try_from(wait).ok());
             }
-            Some(Content::FellBehind(_) | Content::Heartbeat(_)) | None => {}
+            Some(Content::FellBehind(_) | Content::Heartbeat(_) | Content::Lost(_)) | None => {}
         }
         Ok(())
     }

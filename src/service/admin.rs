@@ -70,4 +70,27 @@ impl AdminService for Admin {
         });
         Ok(Response::new(ReceiverStream::new(messages)))
     }
+
+    type BackupStream = ReceiverStream<Result<pb::BackupResponse, Status>>;
+
+    async fn backup(
+        &self,
+        _request: Request<pb::BackupRequest>,
+    ) -> Result<Response<Self::BackupStream>, Status> {
+        Err(Status::unimplemented("not built yet"))
+    }
+
+    async fn get_log_proof(
+        &self,
+        _request: Request<pb::GetLogProofRequest>,
+    ) -> Result<Response<pb::GetLogProofResponse>, Status> {
+        Err(Status::unimplemented("not built yet"))
+    }
+
+    async fn erase_event(
+        &self,
+        _request: Request<pb::EraseEventRequest>,
+    ) -> Result<Response<pb::EraseEventResponse>, Status> {
+        Err(Status::unimplemented("not built yet"))
+    }
 }

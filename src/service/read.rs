@@ -99,7 +99,7 @@ pub async fn send(
             return Ok(());
         }
     }
-    let content = Some(Content::End(pb::ReadEnd { head: head.0, more }));
+    let content = Some(Content::End(pb::ReadEnd { head: head.0, more, chain_hash: String::new() }));
     // The reader may be gone.
     let _ = out.send(Ok(pb::ReadEventsResponse { content })).await;
     Ok(())

@@ -71,9 +71,11 @@ pub fn subscription_message(message: Message, store: StoreId) -> pb::SubscribeEv
             store_id: store.to_string(),
             after_position: after.0,
         }),
-        Message::Checkpoint { position, head } => {
-            Content::Checkpoint(pb::Checkpoint { position: position.0, head: head.0 })
-        }
+        Message::Checkpoint { position, head } => Content::Checkpoint(pb::Checkpoint {
+            position: position.0,
+            head: head.0,
+            chain_hash: String::new(),
+        }),
         Message::CaughtUp { head } => Content::CaughtUp(pb::CaughtUp { head: head.0 }),
         Message::FellBehind { head } => Content::FellBehind(pb::FellBehind { head: head.0 }),
         Message::Heartbeat { head, time } => {
@@ -106,6 +108,7 @@ pub fn subscription_end(resume_after: Position, end: &SubscriptionEnd) -> pb::Su
         reason: reason.into(),
         resume_after_position: resume_after.0,
         retry_after: Some(duration(Duration::from_secs(1))),
+        resume_chain_hash: String::new(),
     });
     pb::SubscribeEventsResponse { content: Some(content) }
 }

@@ -23,6 +23,7 @@ async fn read(log: &mut EventLogServiceClient<Channel>, question: Value) -> (Vec
                 assert!(stream.message().await.unwrap().is_none());
                 return (positions, end);
             }
+            Content::Lost(lost) => panic!("{lost:?}"),
         }
     }
 }

@@ -34,6 +34,7 @@ async fn until_caught_up(stream: &mut Stream) -> Vec<u64> {
             Content::Started(_) | Content::Checkpoint(_) | Content::FellBehind(_) | Content::Heartbeat(_) => {
             }
             Content::Ending(ending) => panic!("{ending:?}"),
+            Content::Lost(lost) => panic!("{lost:?}"),
         }
     }
 }
