@@ -33,6 +33,7 @@ named!(
     AppendEventsResponse,
     CountEntriesResponse,
     Entry,
+    EraseEventResponse,
     EntryVersion,
     Event,
     Filter,

@@ -22,6 +22,7 @@ pub mod bench;
 pub mod client;
 pub mod count;
 pub mod demo;
+pub mod erase;
 pub mod exit;
 pub mod explain;
 pub mod export;
@@ -91,6 +92,7 @@ enum Command {
     Count(count::Count),
     Tail(tail::Tail),
     Verify(verify::Verify),
+    Erase(erase::Erase),
     Info(info::Info),
     Bench(bench::Bench),
     Explain(explain::Explain),
@@ -155,6 +157,7 @@ fn execute(command: &Command, context: &Context) -> Result<(), Failure> {
             Command::Count(command) => command.run(context).await,
             Command::Tail(command) => command.run(context).await,
             Command::Verify(command) => command.run(context).await,
+            Command::Erase(command) => command.run(context).await,
             Command::Info(command) => command.run(context).await,
             Command::Bench(command) => command.run(context).await,
             Command::Explain(command) => command.run(context),

@@ -149,6 +149,7 @@ pub fn open_failure(error: &OpenError) -> Failure {
         }
         OpenError::Format { .. } => Failure::caused(Exit::Data, what, error)
             .hint("a later version of annals wrote it; use that version"),
+        OpenError::Erase(_) => Failure::caused(Exit::Io, what, error),
         OpenError::Journal(journal) => {
             let source: Option<&(dyn Error + 'static)> = journal.source();
             let exit = source.and_then(|source| source.downcast_ref()).map_or(Exit::Data, io_exit);

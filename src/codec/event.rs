@@ -32,21 +32,33 @@ pub struct Prepared {
     pub caveats: Vec<Caveat>,
 }
 
+/// Tells who writes an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writer {
+    /// A client: the server's own streams are closed to it.
+    Client,
+    /// The server.
+    Server,
+}
+
 /// Checks an event, brings it to canonical form and encodes it. `fresh` is its id if the client gave none.
 ///
 /// Gives `None` if it breaks a rule; `findings` then has every violation.
 pub fn prepare(
     mut event: pb::Event,
-    fresh: EventId,
-    now: Timestamp,
+    writer: Writer,
+    (fresh, now): (EventId, Timestamp),
     findings: &mut Findings,
 ) -> Option<Prepared> {
     let before = findings.violation_count();
     clear_derived(&mut event);
+    if event.erasure.is_some() {
+        findings.violation_at("erasure", "must not be set: the content of the event was erased");
+    }
     if event.id.is_empty() {
         event.id = fresh.to_string();
     }
-    let Read { event: read, .. } = read(&mut event, findings);
+    let Read { event: read, .. } = read(&mut event, writer, findings);
     // Also where parts are missing: every rule that can be judged is, so that all faults are told at once.
     read.check(now, findings);
     let caveats = bounded(findings.take_caveats());
@@ -88,14 +100,17 @@ pub struct Read {
 }
 
 /// Reads an event; what it holds is brought to canonical form on the way.
-pub fn read(event: &mut pb::Event, findings: &mut Findings) -> Read {
+pub fn read(event: &mut pb::Event, writer: Writer, findings: &mut Findings) -> Read {
     let id = EventId::parse(&event.id).map_err(|error| findings.violation_at("id", error)).ok();
     if let Some(id) = id {
         // One spelling, so that equal events have equal bytes.
         event.id = id.to_string();
     }
-    let stream =
-        StreamName::parse(&event.stream).map_err(|error| findings.violation_at("stream", error)).ok();
+    let stream = match writer {
+        Writer::Client => StreamName::parse(&event.stream),
+        Writer::Server => StreamName::parse_any(&event.stream),
+    };
+    let stream = stream.map_err(|error| findings.violation_at("stream", error)).ok();
     check::required_line(findings, "title", &event.title, TITLE_CHARS_MAX);
     check::prose(findings, "summary", &event.summary);
     language(findings, &event.language);

@@ -6,6 +6,7 @@
 
 pub mod check;
 pub mod entity;
+pub mod erased;
 pub mod event;
 pub mod payload;
 pub mod present;
@@ -17,6 +18,6 @@ pub mod time;
 #[cfg(test)]
 mod tests;
 
-pub use event::{Prepared, prepare};
+pub use event::{Prepared, Writer, prepare};
 pub use present::{PresentError, present};
 pub use stored::{StoredError, facts_of, server_fields};

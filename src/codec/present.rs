@@ -4,8 +4,8 @@ use prost::Message as _;
 
 use super::check::{moment_of, timestamp_of};
 use super::time::fill;
-use crate::domain::{AmountQualifier, Comparison, Decimal, Measure, known_from_sources, known_time};
-use crate::domain::{Source, TimeSpan};
+use crate::domain::{AmountQualifier, Comparison, Decimal, Measure, RecordForm, Source, TimeSpan};
+use crate::domain::{known_from_sources, known_time};
 use crate::journal::Record;
 use crate::pb;
 use crate::pb::event::Payload;
@@ -18,6 +18,17 @@ pub use super::stored::StoredError as PresentError;
 /// # Errors
 /// [`PresentError`] when the bytes are no event.
 pub fn present(record: &Record) -> Result<pb::Event, PresentError> {
+    match record.form {
+        RecordForm::Whole => whole(record),
+        RecordForm::Erased => super::erased::present(record),
+        RecordForm::Lost => {
+            let reason = "it was damaged and set aside".to_owned();
+            Err(PresentError { position: record.position, reason })
+        }
+    }
+}
+
+fn whole(record: &Record) -> Result<pb::Event, PresentError> {
     let error =
         |cause: prost::DecodeError| PresentError { position: record.position, reason: cause.to_string() };
     let mut event = pb::Event::decode(record.content.as_ref()).map_err(error)?;

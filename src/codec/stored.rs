@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use prost::Message as _;
 
-use crate::domain::{Caveat, CaveatCode, EventFacts, Findings, KnowledgeLink, Position, RecordedFacts};
+use super::event::Writer;
+use crate::domain::{
+    Caveat, CaveatCode, EventFacts, Findings, KnowledgeLink, Position, RecordForm, RecordedFacts,
+};
 use crate::journal::Record;
 use crate::pb;
 use crate::pb::storage::StoredFields;
@@ -97,12 +100,20 @@ pub fn caveat_of(caveat: &Caveat) -> pb::Caveat {
 /// # Errors
 /// [`StoredError`] when the bytes are no event, or the links do not fit.
 pub fn facts_of(record: &Record) -> Result<RecordedFacts, StoredError> {
+    match record.form {
+        RecordForm::Whole => whole_facts(record),
+        RecordForm::Erased => super::erased::facts(record),
+        RecordForm::Lost => Ok(RecordedFacts::lost(record.position, record.recorded_at)),
+    }
+}
+
+fn whole_facts(record: &Record) -> Result<RecordedFacts, StoredError> {
     let error = |reason: String| StoredError { position: record.position, reason };
     let mut event = pb::Event::decode(record.content.as_ref()).map_err(|cause| error(cause.to_string()))?;
     let fields =
         StoredFields::decode(record.server_fields.as_ref()).map_err(|cause| error(cause.to_string()))?;
     let mut findings = Findings::default();
-    let read = super::event::read(&mut event, &mut findings);
+    let read = super::event::read(&mut event, Writer::Server, &mut findings);
     if !read.is_complete {
         return Err(error(
             findings.into_result().err().map_or_else(String::new, |invalid| invalid.to_string()),
@@ -119,6 +130,7 @@ pub fn facts_of(record: &Record) -> Result<RecordedFacts, StoredError> {
     });
     let links = links.collect();
     Ok(RecordedFacts {
+        form: RecordForm::Whole,
         event: facts,
         position: record.position,
         revision: record.revision,

@@ -61,7 +61,7 @@ fn lay(base: &mut serde_json::Value, changes: &serde_json::Value) {
 fn check(event: pb::Event) -> (Vec<String>, Vec<(String, CaveatCode)>) {
     let mut findings = Findings::default();
     let fresh = EventId::from_uuid(uuid::Uuid::from_u128(9));
-    let prepared = prepare(event, fresh, NOW, &mut findings);
+    let prepared = prepare(event, Writer::Client, (fresh, NOW), &mut findings);
     let caveats = prepared.map(|prepared| prepared.caveats).unwrap_or_default();
     let violations = findings.into_result().err().map(|invalid| invalid.violations).unwrap_or_default();
     (
@@ -102,7 +102,7 @@ fn what_is_unusual_but_real_is_taken_with_a_caveat() {
 
 fn content(event: pb::Event) -> bytes::Bytes {
     let fresh = EventId::from_uuid(uuid::Uuid::from_u128(9));
-    prepare(event, fresh, NOW, &mut Findings::default()).unwrap().content
+    prepare(event, Writer::Client, (fresh, NOW), &mut Findings::default()).unwrap().content
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn caveats_are_bounded_and_say_how_many_more_there_are() {
         (0..50).map(|_| serde_json::json!({"entity": {"id": "x"}, "role": "PARTY"})).collect();
     let event = with("custom", &serde_json::json!({"participants": participants}));
     let fresh = EventId::from_uuid(uuid::Uuid::from_u128(9));
-    let caveats = prepare(event, fresh, NOW, &mut Findings::default()).unwrap().caveats;
+    let caveats = prepare(event, Writer::Client, (fresh, NOW), &mut Findings::default()).unwrap().caveats;
     assert_eq!(caveats.len(), event::CAVEATS_MAX);
     assert!(caveats.last().unwrap().text.ends_with("(and 29 more remarks on the event)"));
 }

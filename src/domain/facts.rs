@@ -104,6 +104,29 @@ impl EventFacts {
 }
 
 impl EventFacts {
+    /// Gives what is left of an event without its content: it lies in no window of valid time and has no terms.
+    #[must_use]
+    pub fn bare(event_id: EventId, stream: StreamName, kind: Kind) -> Self {
+        Self {
+            event_id,
+            stream,
+            kind,
+            bounds: Bounds {
+                earliest_start: Bounds::OPEN_END,
+                latest_start: Bounds::OPEN_END,
+                earliest_end: Bounds::OPEN_START,
+                latest_end: Bounds::OPEN_START,
+            },
+            qualified: false,
+            known_at: None,
+            published_by: None,
+            terms: Terms::new(Vec::new()),
+            knowledge_links: Vec::new(),
+            other_link_targets: Vec::new(),
+            amount: None,
+        }
+    }
+
     /// Gives when the public could know the event, once it is known when it was recorded.
     #[must_use]
     pub fn known_time(&self, recorded_at: Timestamp) -> Timestamp {
@@ -111,9 +134,46 @@ impl EventFacts {
     }
 }
 
+/// Says how much of a recorded event is left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RecordForm {
+    /// All of it.
+    #[default]
+    Whole,
+    /// Its place, id and digests: the content was erased on order.
+    Erased,
+    /// Its place alone: it was damaged, and an operator set it aside.
+    Lost,
+}
+
+impl RecordForm {
+    /// Gives the number on disk.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Whole => 0,
+            Self::Erased => 1,
+            Self::Lost => 2,
+        }
+    }
+
+    /// Gives the form with a number.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(Self::Whole),
+            1 => Some(Self::Erased),
+            2 => Some(Self::Lost),
+            _ => None,
+        }
+    }
+}
+
 /// What an event says, and where it stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RecordedFacts {
+    /// How much of it is left; what is not whole is no entry of any question.
+    pub form: RecordForm,
     /// What it says.
     pub event: EventFacts,
     /// Its place in the log.
@@ -127,6 +187,21 @@ pub struct RecordedFacts {
 }
 
 impl RecordedFacts {
+    /// Stands for a record of which nothing is known but its place.
+    #[must_use]
+    pub fn lost(position: Position, recorded_at: Timestamp) -> Self {
+        let id = EventId::from_bytes([0; 16]);
+        let event = EventFacts::bare(id, StreamName::from_recorded(""), Kind::Custom);
+        Self {
+            form: RecordForm::Lost,
+            event,
+            position,
+            revision: Revision(0),
+            recorded_at,
+            links: Vec::new(),
+        }
+    }
+
     /// Gives when the public could know it.
     #[must_use]
     pub fn known_time(&self) -> Timestamp {

@@ -82,6 +82,9 @@ pub enum StreamNameError {
     EmptyPart,
 }
 
+/// Begins the names of the server's own streams.
+const RESERVED: char = '$';
+
 impl StreamName {
     /// Reads a name: 1–200 bytes of ASCII letters, digits, `.`, `_`, `-` and `/`, beginning with a
     /// letter or digit, no part between slashes empty. Case matters.
@@ -89,13 +92,26 @@ impl StreamName {
     /// # Errors
     /// The first rule that the text breaks.
     pub fn parse(text: &str) -> Result<Self, StreamNameError> {
-        let first = text.bytes().next().ok_or(StreamNameError::Empty)?;
+        if text.starts_with(RESERVED) {
+            return Err(StreamNameError::Reserved);
+        }
+        Self::parse_any(text)
+    }
+
+    /// Reads a name of a client's or, beginning with `$`, of the server's own.
+    ///
+    /// # Errors
+    /// The first rule that the text breaks.
+    pub fn parse_any(text: &str) -> Result<Self, StreamNameError> {
         if text.len() > STREAM_NAME_BYTES_MAX {
             return Err(StreamNameError::TooLong);
         }
-        if first == b'$' {
-            return Err(StreamNameError::Reserved);
-        }
+        Self::check(text.strip_prefix(RESERVED).unwrap_or(text))?;
+        Ok(Self(Arc::from(text)))
+    }
+
+    fn check(text: &str) -> Result<(), StreamNameError> {
+        let first = text.bytes().next().ok_or(StreamNameError::Empty)?;
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'/' | b'-');
         if !first.is_ascii_alphanumeric() || !text.bytes().all(allowed) {
             return Err(StreamNameError::Character);
@@ -103,7 +119,14 @@ impl StreamName {
         if text.contains("//") || text.ends_with('/') {
             return Err(StreamNameError::EmptyPart);
         }
-        Ok(Self(Arc::from(text)))
+        Ok(())
+    }
+
+    /// Tells whether the stream is one of the server's own. Its events can be read and followed, and are no entries of
+    /// timelines.
+    #[must_use]
+    pub fn is_reserved(&self) -> bool {
+        self.0.starts_with(RESERVED)
     }
 
     /// Takes a name that was checked when it was recorded.

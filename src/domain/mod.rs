@@ -37,7 +37,7 @@ pub use entity::{
     Entity, ExternalId, Participant, Place, check_country, check_country_code, check_participants,
 };
 pub use event::{Event, Payload};
-pub use facts::{Bounds, EventFacts, KnowledgeLink, RecordedFacts};
+pub use facts::{Bounds, EventFacts, KnowledgeLink, RecordForm, RecordedFacts};
 pub use findings::{Caveat, Findings, Invalid, Violation};
 pub use funding::FundingTransfer;
 pub use ids::{EventId, STREAM_NAME_BYTES_MAX, StoreId, StreamName, StreamNameError};

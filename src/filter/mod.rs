@@ -4,7 +4,7 @@ pub mod plan;
 
 use rust_decimal::Decimal as Exact;
 
-use crate::domain::{Currency, EventFacts, Money, TermField};
+use crate::domain::{Currency, EventFacts, Money, StreamName, TermField};
 
 /// Most values in a filter, all fields together.
 pub const FILTER_VALUES_MAX: usize = 1_000;
@@ -75,6 +75,13 @@ impl AmountRange {
 }
 
 impl Filter {
+    /// Asks for the events of one stream.
+    #[must_use]
+    pub fn of_stream(name: &StreamName) -> Self {
+        let clauses = vec![vec![Needle::Term(TermField::Stream.term(name.as_str()))]];
+        Self { clauses, ..Self::default() }
+    }
+
     /// Tells whether it asks nothing, so that every event matches.
     #[must_use]
     pub fn is_all(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Columns: one value a slot, for what queries compare and order by.
 
-use crate::domain::{Bounds, RecordedFacts, Timestamp};
+use crate::domain::{Bounds, RecordForm, RecordedFacts, Timestamp};
 
 /// Values of the events of a segment, by slot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +25,10 @@ pub struct Columns {
 
 /// The date is approximate or uncertain.
 pub const QUALIFIED: u8 = 1;
+/// The event is no entry of any question: it is not whole, or stands in a stream of the server's own.
+pub const NO_ENTRY: u8 = 2;
+/// Nothing is known of the event but its place.
+pub const LOST: u8 = 4;
 
 impl Columns {
     /// Adds the next slot.
@@ -37,7 +41,7 @@ impl Columns {
         self.known_at.push(facts.known_time().0);
         self.recorded_at.push(facts.recorded_at.0);
         self.kind.push(facts.event.kind.number());
-        self.flags.push(if facts.event.qualified { QUALIFIED } else { 0 });
+        self.flags.push(flags_of(facts));
     }
 
     /// Gives the bounds of valid time at a slot.
@@ -64,9 +68,31 @@ impl Columns {
         self.recorded_at.get(usize::from(slot)).copied().map(Timestamp)
     }
 
+    /// Tells whether the event at a slot is no entry of any question.
+    #[must_use]
+    pub fn is_no_entry(&self, slot: u16) -> bool {
+        self.flags.get(usize::from(slot)).is_some_and(|flags| flags & NO_ENTRY != 0)
+    }
+
+    /// Gives the slots, rising, of whose events nothing is known but their place.
+    pub fn lost(&self) -> impl Iterator<Item = u32> {
+        (0_u32..).zip(&self.flags).filter(|(_, flags)| **flags & LOST != 0).map(|(slot, _)| slot)
+    }
+
     /// Tells whether the date at a slot is approximate or uncertain.
     #[must_use]
     pub fn is_qualified(&self, slot: u16) -> bool {
         self.flags.get(usize::from(slot)).is_some_and(|flags| flags & QUALIFIED != 0)
     }
+}
+
+fn flags_of(facts: &RecordedFacts) -> u8 {
+    let qualified = if facts.event.qualified { QUALIFIED } else { 0 };
+    let form = match facts.form {
+        RecordForm::Whole if facts.event.stream.is_reserved() => NO_ENTRY,
+        RecordForm::Whole => 0,
+        RecordForm::Erased => NO_ENTRY,
+        RecordForm::Lost => NO_ENTRY | LOST,
+    };
+    qualified | form
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use parking_lot::{RwLock, RwLockReadGuard};
 
-use super::{Edge, Knowledge, Part, Scope, Segment, Tail, place_of};
+use super::{Edge, Knowledge, Part, SEGMENT_LEN, Scope, Segment, Tail, place_of};
 use crate::domain::{
-    EventId, KnowledgeLink, Position, RecordedFacts, Revision, StreamName, TermField, Timestamp,
+    EventId, KnowledgeLink, Position, RecordForm, RecordedFacts, Revision, StreamName, TermField, Timestamp,
 };
 
 /// The index of a log.
@@ -25,6 +25,8 @@ struct State {
     frozen: Vec<Arc<Tail>>,
     tail: Tail,
     knowledge: Knowledge,
+    /// Runs of positions of which nothing is known, rising: first and last of each.
+    lost: Vec<(Position, Position)>,
 }
 
 impl State {
@@ -39,6 +41,13 @@ impl State {
         let (segment, slot) = place_of(position)?;
         let segment = usize::try_from(segment).ok()?;
         self.parts().nth(segment)?.columns().known_at(slot)
+    }
+
+    fn lose(&mut self, position: Position) {
+        match self.lost.last_mut() {
+            Some((_, last)) if last.next() == position => *last = position,
+            Some(_) | None => self.lost.push((position, position)),
+        }
     }
 
     fn join(&mut self, carrier: Position, carrier_known_at: Timestamp, link: KnowledgeLink) {
@@ -56,6 +65,9 @@ impl Index {
         let base = sealed.last().map_or(Position::ZERO, |segment| segment.last());
         let mut state = State { sealed: sealed.clone(), tail: Tail::after(base), ..State::default() };
         for segment in sealed {
+            for slot in segment.columns().lost() {
+                state.lose(segment.base().plus(u64::from(slot) + 1));
+            }
             for (slot, link) in segment.links() {
                 let known_at = segment.columns().known_at(*slot).unwrap_or(Timestamp::MAX);
                 state.join(segment.position_at(*slot), known_at, *link);
@@ -76,6 +88,9 @@ impl Index {
             for link in &facts.links {
                 state.join(facts.position, facts.known_time(), *link);
             }
+            if facts.form == RecordForm::Lost {
+                state.lose(facts.position);
+            }
             if state.tail.is_full() {
                 let next = Tail::after(state.tail.last());
                 let full = Arc::new(std::mem::replace(&mut state.tail, next));
@@ -84,6 +99,35 @@ impl Index {
             }
         }
         frozen
+    }
+
+    /// Gives the full tail that begins after a position and waits to be sealed.
+    #[must_use]
+    pub fn frozen(&self, base: Position) -> Option<Arc<Tail>> {
+        self.state.read().frozen.iter().find(|tail| tail.base() == base).map(Arc::clone)
+    }
+
+    /// Puts a part that was built again in the place of the one with the same positions: what was erased from the
+    /// journal must go from here, too. Gives the segment, if that part was sealed.
+    pub fn replace(&self, rebuilt: Tail) -> Option<Arc<Segment>> {
+        let sealed = usize::try_from(rebuilt.base().0 / SEGMENT_LEN).ok()?;
+        let is_sealed = sealed < self.state.read().sealed.len();
+        let segment = is_sealed.then(|| Arc::new(Segment::of(&rebuilt)));
+        let mut state = self.state.write();
+        if let Some((place, segment)) = state.sealed.get_mut(sealed).zip(segment.as_ref()) {
+            *place = Arc::clone(segment);
+        } else if let Some(frozen) = state.frozen.iter_mut().find(|tail| tail.base() == rebuilt.base()) {
+            *frozen = Arc::new(rebuilt);
+        } else if state.tail.base() == rebuilt.base() && state.tail.last() == rebuilt.last() {
+            state.tail = rebuilt;
+        }
+        segment
+    }
+
+    /// Gives every sealed segment.
+    #[must_use]
+    pub fn sealed(&self) -> Vec<Arc<Segment>> {
+        self.state.read().sealed.clone()
     }
 
     /// Puts a sealed segment in the place of the frozen tail that it was made of.
@@ -130,6 +174,41 @@ impl View<'_> {
         &self.state.knowledge
     }
 
+    /// Gives the first run of positions of which nothing is known that lies at least in part in (`after`, `up_to`], cut
+    /// to it.
+    #[must_use]
+    pub fn first_lost(&self, after: Position, up_to: Position) -> Option<(Position, Position)> {
+        let lost = &self.state.lost;
+        let (first, last) = lost.get(lost.partition_point(|(_, last)| *last <= after))?;
+        (*first <= up_to).then(|| ((*first).max(after.next()), (*last).min(up_to)))
+    }
+
+    /// Gives the last run of positions of which nothing is known that lies at least in part in [`from`, `before`), cut
+    /// to it.
+    #[must_use]
+    pub fn last_lost(&self, from: Position, before: Position) -> Option<(Position, Position)> {
+        let lost = &self.state.lost;
+        let found = lost.partition_point(|(first, _)| *first < before).checked_sub(1)?;
+        let (first, last) = lost.get(found)?;
+        (*last >= from).then(|| ((*first).max(from), (*last).min(Position(before.0.saturating_sub(1)))))
+    }
+
+    /// Tells whether nothing is known of some positions.
+    #[must_use]
+    pub fn has_lost(&self) -> bool {
+        !self.state.lost.is_empty()
+    }
+
+    /// Gives the last event of a stream.
+    #[must_use]
+    pub fn last_of_stream(&self, stream: &StreamName) -> Option<Position> {
+        let term = TermField::Stream.term(stream.as_str());
+        self.parts().rev().find_map(|part| {
+            let slot = part.posting(&term)?.max().and_then(|slot| u16::try_from(slot).ok())?;
+            Some(part.position_at(slot))
+        })
+    }
+
     /// Gives the last position folded.
     #[must_use]
     pub fn last(&self) -> Position {
@@ -156,7 +235,8 @@ impl View<'_> {
         self.state.known_at(position)
     }
 
-    /// Gives the last revision of a stream: the number of its events, since revisions are dense.
+    /// Gives the last revision of a stream: the number of its events, since revisions are dense. Wrong where events of
+    /// it are lost: see [`View::has_lost`].
     #[must_use]
     pub fn revision_of(&self, stream: &StreamName) -> Revision {
         let term = TermField::Stream.term(stream.as_str());

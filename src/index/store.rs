@@ -7,7 +7,10 @@
 //! ```
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::RwLock;
 
 use super::Segment;
 use super::layout::{self, LayoutError};
@@ -26,12 +29,17 @@ pub enum SegmentStoreError {
     /// sled panicked on what it found.
     #[error("the index database is damaged")]
     Damaged,
+    /// It was emptied, and could not be made again.
+    #[error("the index database could not be made again")]
+    Gone,
 }
 
 /// The database of sealed segments.
 #[derive(Clone, Debug)]
 pub struct SegmentStore {
-    db: sled::Db,
+    directory: PathBuf,
+    /// `None` where it was emptied and could not be opened again: the index then stays in memory.
+    db: Arc<RwLock<Option<sled::Db>>>,
 }
 
 impl SegmentStoreError {
@@ -51,17 +59,34 @@ impl SegmentStore {
     /// # Errors
     /// [`SegmentStoreError`] when it cannot be opened; the caller may delete the directory and go on.
     pub fn open(directory: &Path) -> Result<Self, SegmentStoreError> {
-        // Waits a moment for whoever held it, and removes what a crash left half-written.
-        if !crate::journal::files::prepare(directory).map_err(sled::Error::Io)? {
-            let busy = std::io::Error::new(std::io::ErrorKind::WouldBlock, "the index database is in use");
-            return Err(sled::Error::Io(busy).into());
+        let db = Arc::new(RwLock::new(Some(open(directory)?)));
+        Ok(Self { directory: directory.to_owned(), db })
+    }
+
+    /// Deletes all segments with their files, so that no byte of them is left, and begins anew.
+    ///
+    /// # Errors
+    /// [`SegmentStoreError`] when files cannot be deleted, or no new database can be made; the index then stays in
+    /// memory.
+    pub fn reset(&self) -> Result<(), SegmentStoreError> {
+        let mut db = self.db.write();
+        // The last handle: its files are closed before they are deleted.
+        *db = None;
+        std::fs::remove_dir_all(&self.directory).map_err(sled::Error::Io)?;
+        if let Some(parent) = self.directory.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            std::fs::File::open(parent).and_then(|parent| parent.sync_all()).map_err(sled::Error::Io)?;
         }
-        let config = sled::Config::new()
-            .path(directory)
-            .cache_capacity(16 * 1_024 * 1_024)
-            .segment_size(8 * 1_024 * 1_024)
-            .flush_every_ms(None);
-        Ok(Self { db: guarded(|| config.open())? })
+        *db = Some(open(&self.directory)?);
+        Ok(())
+    }
+
+    fn with<T>(
+        &self,
+        work: impl FnOnce(&sled::Db) -> Result<T, sled::Error>,
+    ) -> Result<T, SegmentStoreError> {
+        let db = self.db.read();
+        let db = db.as_ref().ok_or(SegmentStoreError::Gone)?;
+        guarded(|| work(db))
     }
 
     /// Writes a segment and flushes. Losing it in a power cut costs a rebuild, so nothing is synced.
@@ -70,16 +95,16 @@ impl SegmentStore {
     /// [`SegmentStoreError`] when sled refuses; an earlier copy may then be gone.
     pub fn put(&self, number: u64, segment: &Segment, chain: &[u8; 32]) -> Result<(), SegmentStoreError> {
         let bytes = layout::encode(segment, chain);
-        guarded(|| {
+        self.with(|db| {
             let mut batch = sled::Batch::default();
-            for key in self.db.scan_prefix(number.to_be_bytes()).keys() {
+            for key in db.scan_prefix(number.to_be_bytes()).keys() {
                 batch.remove(key?);
             }
             for (chunk, part) in (0_u32..).zip(bytes.chunks(CHUNK_BYTES)) {
                 batch.insert(key_of(number, chunk).as_slice(), lz4_flex::compress_prepend_size(part));
             }
-            self.db.apply_batch(batch)?;
-            self.db.flush()?;
+            db.apply_batch(batch)?;
+            db.flush()?;
             Ok(())
         })
     }
@@ -90,7 +115,7 @@ impl SegmentStore {
     /// [`SegmentStoreError::Sled`] when sled cannot read.
     pub fn bytes_of(&self, number: u64) -> Result<Option<Vec<u8>>, SegmentStoreError> {
         let values =
-            guarded(|| self.db.scan_prefix(number.to_be_bytes()).values().collect::<Result<Vec<_>, _>>())?;
+            self.with(|db| db.scan_prefix(number.to_be_bytes()).values().collect::<Result<Vec<_>, _>>())?;
         let mut bytes = Vec::new();
         for value in values {
             let claimed = lz4_flex::block::uncompressed_size(&value).map_or(usize::MAX, |(size, _)| size);
@@ -118,6 +143,20 @@ impl SegmentStore {
             Ok(_) | Err(LayoutError) => Ok(None),
         }
     }
+}
+
+fn open(directory: &Path) -> Result<sled::Db, SegmentStoreError> {
+    // Waits a moment for whoever held it, and removes what a crash left half-written.
+    if !crate::journal::files::prepare(directory).map_err(sled::Error::Io)? {
+        let busy = std::io::Error::new(std::io::ErrorKind::WouldBlock, "the index database is in use");
+        return Err(sled::Error::Io(busy).into());
+    }
+    let config = sled::Config::new()
+        .path(directory)
+        .cache_capacity(16 * 1_024 * 1_024)
+        .segment_size(8 * 1_024 * 1_024)
+        .flush_every_ms(None);
+    guarded(|| config.open())
 }
 
 /// Turns a panic of sled, which it answers some damage with, into an error: a damaged index is built again.

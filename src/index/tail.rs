@@ -8,7 +8,7 @@ use roaring::RoaringBitmap;
 
 use super::part::AmountRow;
 use super::{Columns, Part, SEGMENT_LEN};
-use crate::domain::{EventId, KnowledgeLink, Position, RecordedFacts};
+use crate::domain::{EventId, KnowledgeLink, Position, RecordForm, RecordedFacts};
 
 /// A growing segment.
 #[derive(Clone, Debug, Default)]
@@ -58,7 +58,9 @@ impl Tail {
                 self.postings.insert(Box::from(term), posting);
             }
         }
-        self.ids.insert(facts.event.event_id, slot);
+        if facts.form != RecordForm::Lost {
+            self.ids.insert(facts.event.event_id, slot);
+        }
         self.order.insert((facts.event.bounds.earliest_start, slot));
         self.links.extend(facts.links.iter().map(|link| (slot, *link)));
         if let Some(money) = &facts.event.amount {

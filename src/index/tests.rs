@@ -4,13 +4,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::{
-    Bounds, EventFacts, EventId, Kind, KnowledgeLink, LinkType, Position, RecordedFacts, Revision,
-    StreamName, TermField, Terms, Timestamp,
+    Bounds, EventFacts, EventId, Kind, KnowledgeLink, LinkType, Position, RecordForm, RecordedFacts,
+    Revision, StreamName, TermField, Terms, Timestamp,
 };
 
 fn facts(position: u64, start: i32, tags: &[u8], link: Option<u64>) -> RecordedFacts {
     let terms = tags.iter().map(|tag| TermField::Tag.term(&tag.to_string()).into_boxed_slice());
     RecordedFacts {
+        form: RecordForm::Whole,
         event: EventFacts {
             event_id: EventId::from_uuid(uuid::Uuid::from_u128(u128::from(position) * 7_919 + 1)),
             stream: StreamName::from_recorded("s"),

@@ -1,7 +1,7 @@
 //! Decides whether frames are the next commit, the same way in every implementation.
 
-use super::error::CommitError;
-use super::{EncodedFrame, Tail};
+use super::error::{CommitError, ReadError};
+use super::{EncodedFrame, Frame, Tail};
 use crate::domain::Position;
 
 /// Says whether a journal takes commits.
@@ -27,6 +27,36 @@ impl Condition {
             Self::Closed => Err(CommitError::Closed),
         }
     }
+}
+
+/// Checks that frames can take the place of stored ones; `stored_at` gives the frame that holds a position.
+///
+/// # Errors
+/// [`CommitError::Malformed`] when one differs from the stored frame in more than what its records hold.
+pub fn admit_replacements(
+    replaced: &[EncodedFrame],
+    stored_at: impl Fn(Position) -> Result<Option<Frame>, ReadError>,
+) -> Result<(), CommitError> {
+    for frame in replaced {
+        let same = match stored_at(frame.first()) {
+            Ok(Some(stored)) => stored.into_encoded().is_ok_and(|stored| {
+                (stored.first(), stored.last(), stored.commit())
+                    == (frame.first(), frame.last(), frame.commit())
+                    && (stored.previous(), stored.chain()) == (frame.previous(), frame.chain())
+            }),
+            Ok(None) => false,
+            Err(ReadError::Corrupt { .. }) => {
+                return Err(CommitError::Malformed { reason: "the frame to replace is damaged" });
+            }
+            Err(ReadError::Io(error)) => return Err(CommitError::Failed(error)),
+        };
+        if !same {
+            return Err(CommitError::Malformed {
+                reason: "it does not fit in the place of the stored frame",
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Gives the tail after the frames, if they are one whole commit that continues `tail`.

@@ -10,8 +10,9 @@ use uuid::Uuid;
 
 use super::{
     ChainHash, CommitError, Direction, Fault, Frame, FrameError, Journal, ReadError, Record, Tail, frames_of,
+    refit,
 };
-use crate::domain::{EventId, Position, Revision, StoreId, StreamName, Timestamp};
+use crate::domain::{EventId, Position, RecordForm, Revision, StoreId, StreamName, Timestamp};
 
 /// One journal under test, new and empty when made.
 pub trait Fixture {
@@ -38,6 +39,7 @@ macro_rules! conformance_tests {
             reading_goes_on_while_writing, a_walk_ends_at_the_tail_it_began_with,
             opening_again_keeps_everything, large_records_come_back,
             a_damaged_frame_is_refused_by_its_positions, a_lost_frame_is_refused_by_its_positions,
+            a_rewrite_replaces_frames_and_keeps_the_rest, a_rewrite_takes_only_what_fits,
             a_closed_journal_is_read_only);
     };
     ($make:expr; $($name:ident),*) => {
@@ -57,6 +59,7 @@ pub fn record(position: u64, len: usize) -> Record {
         (0..len).map(|i| ((i as u64 / 4 * 2_654_435_761 * position) >> 11).to_le_bytes()[0]).collect();
     let salt = u128::from(position).to_be_bytes();
     Record {
+        form: RecordForm::Whole,
         position: Position(position),
         stream: StreamName::from_recorded(
             ["agreement/a", "visit/b"][usize::from(position.is_multiple_of(3))],
@@ -375,6 +378,45 @@ pub fn a_lost_frame_is_refused_by_its_positions(make: Make<'_>) {
     }
 }
 
+/// A rewritten journal has the replaced frames, everything else as it was, and goes on from there.
+pub fn a_rewrite_replaces_frames_and_keeps_the_rest(make: Make<'_>) {
+    let mut fixture = four_frames(make);
+    for round in 0..3 {
+        let journal = fixture.journal();
+        let (tail, mut expected) = (journal.tail(), all(journal));
+        let under_way = journal.read(Position(1), Direction::Forward);
+        let frame = journal.frame_at(Position(70)).unwrap().unwrap();
+        let mut records = frame.records().to_vec();
+        for record in records.iter_mut().skip(1 + round) {
+            *record = record.clone().erased(Bytes::from_static(b"erased"));
+        }
+        journal.rewrite(vec![refit(&frame, &records).unwrap()]).unwrap();
+        expected.splice(64..70, records);
+        assert_eq!((journal.tail(), all(journal)), (tail, expected.clone()), "round {round}");
+        assert_eq!(under_way.map(Result::unwrap).count(), 4 + round, "a walk under way goes on");
+        expected.extend(append(journal, 3, 10));
+        fixture.reopen();
+        assert_eq!(all(fixture.journal()), expected, "round {round}");
+    }
+}
+
+/// A frame that says something else than the stored one, where it is not erased, is refused and changes nothing.
+pub fn a_rewrite_takes_only_what_fits(make: Make<'_>) {
+    let fixture = four_frames(make);
+    let journal = fixture.journal();
+    let (tail, expected) = (journal.tail(), all(journal));
+    let other: Vec<_> = (65..=70).map(|position| record(position, 11)).collect();
+    let chain = journal.frame_at(Position(65)).unwrap().unwrap().previous();
+    let (changed, _) = frames_of(&other, chain).unwrap();
+    let (beyond, _) = frames_of(&[record(141, 10)], tail.chain).unwrap();
+    for frames in [changed, beyond] {
+        let error = journal.rewrite(frames).unwrap_err();
+        assert!(matches!(error, CommitError::Malformed { .. }), "{error:?}");
+    }
+    assert_eq!((journal.tail(), all(journal)), (tail, expected));
+    append(journal, 1, 10);
+}
+
 /// After closing, commits are refused and reads go on.
 pub fn a_closed_journal_is_read_only(make: Make<'_>) {
     let fixture = make();
@@ -385,5 +427,6 @@ pub fn a_closed_journal_is_read_only(make: Make<'_>) {
     let tail = journal.tail();
     let (frames, _) = frames_of(&[record(4, 10)], tail.chain).unwrap();
     assert!(matches!(journal.commit(tail.position, frames), Err(CommitError::Closed)));
+    assert!(matches!(journal.rewrite(Vec::new()), Err(CommitError::Closed)));
     assert_eq!(all(journal), expected);
 }

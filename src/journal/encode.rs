@@ -5,11 +5,11 @@ use bytes::{BufMut, Bytes};
 use super::chain::ChainHash;
 use super::error::EncodeError;
 use super::frame::{
-    BODY_BYTES_MAX, CHECKSUM_BYTES, CODEC_LZ4, CODEC_NONE, CommitRange, FORMAT_VERSION, FRAME_BODY_BYTES,
-    FRAME_RECORDS_MAX, HEADER_BYTES, RECORD_FIXED_BYTES,
+    BODY_BYTES_MAX, CHECKSUM_BYTES, CODEC_LZ4, CODEC_NONE, CommitRange, FORM_BYTES, FORMAT_VERSION,
+    FRAME_BODY_BYTES, FRAME_RECORDS_MAX, Frame, HEADER_BYTES, RECORD_FIXED_BYTES, WHOLE_VERSION,
 };
 use super::record::Record;
-use crate::domain::{Position, Timestamp};
+use crate::domain::{Position, RecordForm, Timestamp};
 
 /// A frame ready for a commit: its bytes, and what a journal must know without reading them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +86,7 @@ pub fn frames_of(
         count: 0,
         next: first.position,
         recorded_at: first.recorded_at,
+        version: version_of(records),
         body: Vec::new(),
         packed: Vec::new(),
         facts: Vec::new(),
@@ -98,6 +99,7 @@ pub fn frames_of(
             return Err(EncodeError::NotConsecutive { position });
         }
         let len = encoded_len(record).ok_or(EncodeError::TooLarge { position })?;
+        let len = len + if open.version == WHOLE_VERSION { 0 } else { FORM_BYTES };
         let full = open.count == FRAME_RECORDS_MAX || open.body.len() + len > FRAME_BODY_BYTES;
         if full && open.count > 0 {
             frames.push(open.cut()?);
@@ -106,6 +108,38 @@ pub fn frames_of(
     }
     frames.push(open.cut()?);
     Ok((frames, open.chain))
+}
+
+/// Packs records into one frame that takes the place of another: of the same positions and commit, and with the same
+/// chain hashes before and after.
+///
+/// # Errors
+/// [`EncodeError::NotConsecutive`] when the records are others than the frame's, [`EncodeError::TooLarge`].
+pub fn refit(frame: &Frame, records: &[Record]) -> Result<EncodedFrame, EncodeError> {
+    let chain = frame.records().iter().fold(frame.previous(), |chain, record| record.chain_after(chain));
+    let mut open = Open {
+        commit: frame.commit(),
+        previous: frame.previous(),
+        chain: frame.previous(),
+        count: 0,
+        next: frame.first(),
+        recorded_at: Timestamp(i64::MIN),
+        version: version_of(records),
+        body: Vec::new(),
+        packed: Vec::new(),
+        facts: Vec::new(),
+    };
+    for record in records {
+        if record.position != open.next {
+            return Err(EncodeError::NotConsecutive { position: record.position });
+        }
+        open.push(record)?;
+    }
+    let fitted = open.cut()?;
+    if fitted.last() != frame.last() || fitted.chain() != chain {
+        return Err(EncodeError::NotConsecutive { position: frame.first() });
+    }
+    Ok(fitted)
 }
 
 /// The frame being filled. Its buffers serve all frames of the commit.
@@ -118,6 +152,7 @@ struct Open {
     next: Position,
     /// When the last record was recorded.
     recorded_at: Timestamp,
+    version: u8,
     body: Vec<u8>,
     packed: Vec<u8>,
     /// What a record's digest is over.
@@ -129,6 +164,9 @@ impl Open {
         let too_large = EncodeError::TooLarge { position: record.position };
         let stream = record.stream.as_str().as_bytes();
         let body = &mut self.body;
+        if self.version != WHOLE_VERSION {
+            body.put_u8(record.form.number());
+        }
         body.put_u64(record.revision.0);
         body.put_i64(record.recorded_at.0);
         body.put_slice(record.event_id.as_bytes());
@@ -140,7 +178,7 @@ impl Open {
         body.put_slice(stream);
         body.put_slice(&record.server_fields);
         body.put_slice(&record.content);
-        self.chain = self.chain.then(&record.digest_with(&mut self.facts));
+        self.chain = record.chain_after_with(self.chain, &mut self.facts);
         self.count += 1;
         self.next = record.position.next();
         self.recorded_at = record.recorded_at;
@@ -162,7 +200,7 @@ impl Open {
             None => (CODEC_NONE, self.body.as_slice()),
         };
         let mut bytes = Vec::with_capacity(HEADER_BYTES + stored.len() + CHECKSUM_BYTES);
-        bytes.put_u8(FORMAT_VERSION);
+        bytes.put_u8(self.version);
         bytes.put_u8(codec);
         bytes.put_u16(self.count);
         bytes.put_u64(first.0);
@@ -185,6 +223,12 @@ impl Open {
         self.count = 0;
         Ok(frame)
     }
+}
+
+/// Frames of a commit share a version: the oldest that can hold its records.
+fn version_of(records: &[Record]) -> u8 {
+    let whole = records.iter().all(|record| record.form == RecordForm::Whole);
+    if whole { WHOLE_VERSION } else { FORMAT_VERSION }
 }
 
 /// Gives the bytes that a record takes in a body, if it fits one.

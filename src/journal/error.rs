@@ -134,6 +134,9 @@ pub enum CommitError {
     /// Writing or flushing failed. Whether the commit exists is known after opening again.
     #[error("the commit failed and its outcome is unknown")]
     Failed(#[source] io::Error),
+    /// The journal could not be written anew. It goes on as it was.
+    #[error("the journal could not be written anew")]
+    NotRewritten(#[source] io::Error),
     /// An earlier commit failed. Nothing was written.
     #[error("the journal takes no commits after a failed one until it is opened again")]
     Poisoned,

@@ -4,7 +4,8 @@
 //!
 //! ```text
 //! offset  bytes  frame                        bytes  record in the body
-//!      0      1  format version: 1                8  revision
+//!                                                 1  form, in version 2 only: 0 whole, 1 erased, 2 lost
+//!      0      1  format version: 1 or 2           8  revision
 //!      1      1  codec: 0 none, 1 LZ4 block       8  recorded at, microseconds, signed
 //!      2      2  record count, 1–64              16  event id
 //!      4      8  first position                  16  salt
@@ -17,6 +18,9 @@
 //!                                                 c  content
 //! ```
 //!
+//! Version 2 is written where a record is not whole: its content was erased, or it was damaged and set aside. All
+//! other frames have version 1.
+//!
 //! A record's position is not stored: it follows from the frame's first position. The checksum is
 //! CRC-32C (RFC 3720, appendix B.4), which finds every change of up to three bits in a frame of
 //! 64 KiB and misses others once in 2³².
@@ -27,10 +31,12 @@ use super::chain::ChainHash;
 use super::encode::EncodedFrame;
 use super::error::FrameError;
 use super::record::Record;
-use crate::domain::{EventId, Position, Revision, StreamName, Timestamp};
+use crate::domain::{EventId, Position, RecordForm, Revision, StreamName, Timestamp};
 
-/// The format version that this build writes.
-pub const FORMAT_VERSION: u8 = 1;
+/// The newest format version that this build knows.
+pub const FORMAT_VERSION: u8 = 2;
+/// The version of frames whose records are all whole.
+pub(super) const WHOLE_VERSION: u8 = 1;
 /// Most records in a frame.
 pub const FRAME_RECORDS_MAX: u16 = 64;
 /// Most bytes in the body of a frame of several records, unpacked.
@@ -44,6 +50,8 @@ pub(super) const HEADER_BYTES: usize = 64;
 pub(super) const CHECKSUM_BYTES: usize = 4;
 /// Bytes of a record in the body beside its three variable parts.
 pub(super) const RECORD_FIXED_BYTES: usize = 90;
+/// Bytes of a record's form, in version 2.
+pub(super) const FORM_BYTES: usize = 1;
 
 /// Names the positions of one commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +73,7 @@ pub struct Frame {
 }
 
 struct Header {
+    version: u8,
     codec: u8,
     count: u16,
     range: CommitRange,
@@ -84,7 +93,7 @@ impl Frame {
     pub fn decode(encoded: Bytes) -> Result<Self, FrameError> {
         let (header, stored) = split(&encoded)?;
         let body = unpack(&header, &encoded, stored)?;
-        let records = records_of(header.range.first, header.count, body)?;
+        let records = records_of(&header, body)?;
         let Header { range, commit, previous, .. } = header;
         Ok(Self { range, commit, previous, records, encoded })
     }
@@ -99,7 +108,7 @@ impl Frame {
             if !record.content_is_intact() {
                 return Err(FrameError::Digest { position: record.position });
             }
-            chain = chain.then(&record.digest());
+            chain = record.chain_after(chain);
         }
         Ok(chain)
     }
@@ -174,7 +183,7 @@ pub(super) fn claimed_last(first: Position, encoded: &[u8]) -> Position {
 fn split(encoded: &[u8]) -> Result<(Header, &[u8]), FrameError> {
     let short = FrameError::Short { bytes: encoded.len() };
     let version = *encoded.first().ok_or(short)?;
-    if version != FORMAT_VERSION {
+    if !(WHOLE_VERSION..=FORMAT_VERSION).contains(&version) {
         return Err(FrameError::Version { found: version });
     }
     let (checked, checksum) = encoded.split_last_chunk::<CHECKSUM_BYTES>().ok_or(short)?;
@@ -206,7 +215,7 @@ fn split(encoded: &[u8]) -> Result<(Header, &[u8]), FrameError> {
     }
     let body_len = usize::try_from(claimed).map_err(|_| too_large)?;
     let previous = ChainHash::from_bytes(previous);
-    Ok((Header { codec, count, range, commit, previous, body_len }, body))
+    Ok((Header { version, codec, count, range, commit, previous, body_len }, body))
 }
 
 fn unpack(header: &Header, encoded: &Bytes, stored: &[u8]) -> Result<Bytes, FrameError> {
@@ -224,16 +233,25 @@ fn unpack(header: &Header, encoded: &Bytes, stored: &[u8]) -> Result<Bytes, Fram
     }
 }
 
-fn records_of(first: Position, count: u16, mut body: Bytes) -> Result<Vec<Record>, FrameError> {
-    let mut records: Vec<Record> = Vec::with_capacity(usize::from(count));
-    for offset in 0..count {
-        let position = first.plus(u64::from(offset));
+fn records_of(header: &Header, mut body: Bytes) -> Result<Vec<Record>, FrameError> {
+    let mut records: Vec<Record> = Vec::with_capacity(usize::from(header.count));
+    for offset in 0..header.count {
+        let position = header.range.first.plus(u64::from(offset));
         // Neighbours are often of one stream: they share its name.
         let before = records.last().map(|record| &record.stream);
+        let form = form_of(header.version, &mut body).ok_or(FrameError::Records)?;
         let record = record_of(position, before, &mut body).ok_or(FrameError::Records)?;
+        let record = Record { form, ..record };
         records.push(record);
     }
     if body.is_empty() { Ok(records) } else { Err(FrameError::Records) }
+}
+
+fn form_of(version: u8, body: &mut Bytes) -> Option<RecordForm> {
+    if version == WHOLE_VERSION {
+        return Some(RecordForm::Whole);
+    }
+    RecordForm::from_number(body.try_get_u8().ok()?)
 }
 
 fn record_of(position: Position, before: Option<&StreamName>, body: &mut Bytes) -> Option<Record> {
@@ -261,6 +279,7 @@ fn record_of(position: Position, before: Option<&StreamName>, body: &mut Bytes) 
     let server_fields = take(body, server_len)?;
     let content = take(body, content_len)?;
     Some(Record {
+        form: RecordForm::Whole,
         position,
         stream,
         revision,

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 
-use super::commit::{Condition, admit};
+use super::commit::{Condition, admit, admit_replacements};
 use super::error::{CommitError, OpenError};
 use super::frame::Frame;
 use super::recover::check_tail;
@@ -241,6 +241,17 @@ impl Journal for MemoryJournal {
         drop(disk);
         let entries = Entries { shared: Arc::clone(&self.0), next: Bound::Included(first), direction };
         Box::new(Walk::new(entries, from, direction, tail))
+    }
+
+    fn rewrite(&self, replaced: Vec<EncodedFrame>) -> Result<(), CommitError> {
+        let writer = self.0.writer.lock();
+        writer.check()?;
+        admit_replacements(&replaced, |position| self.frame_at(position))?;
+        let mut disk = self.0.disk.lock();
+        for frame in replaced {
+            disk.frames.insert(frame.first(), frame.bytes().clone());
+        }
+        Ok(())
     }
 
     fn close(&self) -> io::Result<()> {

@@ -18,6 +18,7 @@ pub mod encode;
 pub mod error;
 pub mod files;
 pub mod frame;
+pub mod generation;
 pub mod memory;
 pub mod record;
 pub mod recover;
@@ -31,7 +32,7 @@ use std::fmt::Debug;
 use std::io;
 
 pub use self::chain::ChainHash;
-pub use self::encode::{EncodedFrame, frames_of};
+pub use self::encode::{EncodedFrame, frames_of, refit};
 pub use self::error::{CommitError, EncodeError, Fault, FrameError, OpenError, ReadError};
 pub use self::frame::{CommitRange, Frame};
 pub use self::memory::MemoryJournal;
@@ -113,6 +114,17 @@ pub trait Journal: Debug + Send + Sync + 'static {
     /// Each frame's checksum and structure are checked, and that no position is missing; digests
     /// are not: see [`Frame::verify_digests`].
     fn read(&self, from: Position, direction: Direction) -> Frames;
+
+    /// Writes every frame anew, with some replaced by what [`refit`] made of them, and leaves no byte of the replaced
+    /// ones in any file. Commits wait meanwhile, reads go on; it takes as much space again as the journal has.
+    ///
+    /// A crash leaves the journal as it was, or as it is to be.
+    ///
+    /// # Errors
+    /// [`CommitError::Malformed`] when a frame has not the place, commit and chain of the stored one: nothing was
+    /// written. [`CommitError::NotRewritten`]: the journal goes on as it was. [`CommitError::Failed`]: whether the new
+    /// frames are in use is unknown until the journal is opened again.
+    fn rewrite(&self, replaced: Vec<EncodedFrame>) -> Result<(), CommitError>;
 
     /// Makes sure that everything is durable and takes no more commits. Reads go on. Files are
     /// released when the journal and every walk over it are dropped.

@@ -2,7 +2,8 @@
 
 use bytes::{BufMut, Bytes};
 
-use crate::domain::{EventId, Position, Revision, StreamName, Timestamp};
+use super::ChainHash;
+use crate::domain::{EventId, Position, RecordForm, Revision, StreamName, Timestamp};
 
 /// Separates a record's digest from every other use of BLAKE3 here, and names its rules.
 const DIGEST_TAG: &[u8] = b"annals record v1";
@@ -10,6 +11,8 @@ const DIGEST_TAG: &[u8] = b"annals record v1";
 /// One recorded event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
+    /// How much of it is left.
+    pub form: RecordForm,
     /// Its place in the log.
     pub position: Position,
     /// The stream it belongs to.
@@ -20,13 +23,14 @@ pub struct Record {
     pub recorded_at: Timestamp,
     /// Its id.
     pub event_id: EventId,
-    /// What the client sent, in canonical form; opaque.
+    /// What the client sent, in canonical form; of an erased record, what is kept in its place. Opaque.
     pub content: Bytes,
     /// What the server adds beside the content; opaque, may be empty.
     pub server_fields: Bytes,
     /// Random bytes that keep short contents from being guessed by their digest.
     pub salt: [u8; 16],
-    /// [`Record::content_digest_of`] salt and content.
+    /// [`Record::content_digest_of`] salt and content, as they were before anything was erased. Of a lost record,
+    /// the chain hash after it.
     pub content_digest: [u8; 32],
 }
 
@@ -39,10 +43,52 @@ impl Record {
         hasher.finalize().into()
     }
 
-    /// Says whether salt and content give the content digest.
+    /// Stands for a record that was damaged and set aside: nothing of it is known but its place, and how the chain
+    /// goes on behind it.
+    #[must_use]
+    pub fn lost(position: Position, recorded_at: Timestamp, chain_after: ChainHash) -> Self {
+        Self {
+            form: RecordForm::Lost,
+            position,
+            stream: StreamName::from_recorded(""),
+            revision: Revision(0),
+            recorded_at,
+            event_id: EventId::from_bytes([0; 16]),
+            content: Bytes::new(),
+            server_fields: Bytes::new(),
+            salt: [0; 16],
+            content_digest: *chain_after.as_bytes(),
+        }
+    }
+
+    /// Takes the content away for ever and puts `rest` in its place. The salt goes, too: with it, whoever guesses the
+    /// content could confirm the guess. The digest stays, and with it chain and proofs.
+    #[must_use]
+    pub fn erased(self, rest: Bytes) -> Self {
+        Self { form: RecordForm::Erased, content: rest, salt: [0; 16], ..self }
+    }
+
+    /// Says whether salt and content give the content digest, where both are still there.
     #[must_use]
     pub fn content_is_intact(&self) -> bool {
-        Self::content_digest_of(&self.salt, &self.content) == self.content_digest
+        match self.form {
+            RecordForm::Whole => Self::content_digest_of(&self.salt, &self.content) == self.content_digest,
+            RecordForm::Erased | RecordForm::Lost => true,
+        }
+    }
+
+    /// Gives the chain hash after the record.
+    #[must_use]
+    pub fn chain_after(&self, before: ChainHash) -> ChainHash {
+        self.chain_after_with(before, &mut Vec::with_capacity(256))
+    }
+
+    /// As [`Record::chain_after`], with a buffer that serves many records.
+    pub(super) fn chain_after_with(&self, before: ChainHash, facts: &mut Vec<u8>) -> ChainHash {
+        match self.form {
+            RecordForm::Whole | RecordForm::Erased => before.then(&self.digest_with(facts)),
+            RecordForm::Lost => ChainHash::from_bytes(self.content_digest),
+        }
     }
 
     /// Gives the digest that enters the chain: over every stored fact, the content by its digest.

@@ -4,19 +4,21 @@
 //! checksum, their positions, the chain. This file alone names sled's types.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ::sled::{Batch, Config, Db, Error, IVec, Iter, Tree};
 use bytes::Bytes;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use uuid::Uuid;
 
-use super::commit::{Condition, admit};
+use super::commit::{Condition, admit, admit_replacements};
 use super::error::{CommitError, OpenError};
 use super::files::{self, StoreFiles};
+use super::generation;
 use super::recover::check_tail;
 use super::walk::{Entry, SourceError, Walk};
 use super::watermark::Watermark;
@@ -37,17 +39,30 @@ const SEGMENT_BYTES: usize = 4 * 1024 * 1024;
 /// A journal in one directory of its own.
 pub struct SledJournal {
     store: StoreId,
-    db: Db,
-    frames: Tree,
+    dir: PathBuf,
+    cache_bytes: u64,
+    /// Replaced as a whole by a rewrite.
+    database: RwLock<Database>,
     writer: Mutex<Writer>,
     tail: Mutex<Tail>,
 }
 
+/// An open database.
+#[derive(Clone)]
+struct Database {
+    db: Db,
+    frames: Tree,
+}
+
 struct Writer {
     condition: Condition,
+    generation: u64,
     files: StoreFiles,
     watermark: Watermark,
 }
+
+/// Frames copied in one batch by a rewrite.
+const COPIED_FRAMES: usize = 64;
 
 impl SledJournal {
     /// Opens the journal in `dir`, or makes one there.
@@ -60,50 +75,90 @@ impl SledJournal {
     /// unfinished commit, and also what follows damage in its own log: the [`Watermark`] turns the
     /// latter into [`OpenError::Corrupt`]. Copy the directory before any attempt at repair.
     pub fn open(dir: &Path, store: StoreId, cache_bytes: u64) -> Result<Opened<Self>, OpenError> {
-        if !files::prepare(dir).map_err(OpenError::Io)? {
-            return Err(OpenError::Locked);
-        }
-        let config = Config::new()
-            .path(dir)
-            .cache_capacity(cache_bytes)
-            .segment_size(SEGMENT_BYTES)
-            // The commit flushes. A flusher in the background would be the first to meet an error
-            // and keep it to itself.
-            .flush_every_ms(None);
-        let (db, frames) = guarded(|| {
-            let db = config.open()?;
-            let frames = db.open_tree(FRAMES_TREE)?;
-            Ok((db, frames))
-        })
-        .map_err(open_error)?;
-        let mut files = StoreFiles::open(dir).map_err(OpenError::Io)?;
-        let owned = owned(&db, &frames, store)?;
-        let newest = Entries::new(frames.iter(), Direction::Backward);
+        let generation = generation::current(dir)?;
+        let place = generation::path(dir, generation);
+        let database = Database::open(&place, cache_bytes)?;
+        let mut files = StoreFiles::open(&place).map_err(OpenError::Io)?;
+        let owned = owned(&database, store)?;
+        let newest = Entries::new(database.frames.iter(), Direction::Backward);
         let checked = check_tail(newest, store)?;
         let tail = checked.tail;
-        let watermark = Watermark::open(dir, &tail)?;
+        let watermark = Watermark::open(&place, &tail)?;
         if !owned {
             // Only now: a database that lost everything looks like a new one.
-            own(&db, &mut files, store)?;
+            own(&database.db, &mut files, store)?;
         }
-        let writer = Mutex::new(Writer { condition: Condition::Open, files, watermark });
-        let journal = Self { store, db, frames, writer, tail: Mutex::new(tail) };
+        // With this database sound, what a rewrite left behind is of no more use.
+        generation::clean(dir, generation).map_err(OpenError::Io)?;
+        let writer = Writer { condition: Condition::Open, generation, files, watermark };
+        let journal = Self {
+            store,
+            dir: dir.to_owned(),
+            cache_bytes,
+            database: RwLock::new(database),
+            writer: Mutex::new(writer),
+            tail: Mutex::new(tail),
+        };
         Ok(Opened { journal, tail, frames_checked: checked.frames, frames_rolled_back: 0 })
     }
 
+    fn database(&self) -> Database {
+        self.database.read().clone()
+    }
+
+    /// Copies every entry to a new database, replaced frames in the place of the stored ones, and makes it durable.
+    fn copy(&self, to: &Path, replaced: Vec<EncodedFrame>) -> io::Result<()> {
+        if to.exists() {
+            std::fs::remove_dir_all(to)?;
+        }
+        let from = self.database();
+        let target = Database::open(to, self.cache_bytes).map_err(open_failure)?;
+        let mut replaced: BTreeMap<Position, EncodedFrame> =
+            replaced.into_iter().map(|frame| (frame.first(), frame)).collect();
+        let mut entries = Entries::new(from.frames.iter(), Direction::Forward).peekable();
+        while entries.peek().is_some() {
+            let mut batch = Batch::default();
+            for entry in entries.by_ref().take(COPIED_FRAMES) {
+                let (first, bytes) = entry.map_err(|error| match error {
+                    SourceError::Io(error) => error,
+                    SourceError::Damaged(detail) => io::Error::other(detail),
+                })?;
+                let bytes = replaced.remove(&first).map_or(bytes, |frame| frame.bytes().clone());
+                batch.insert(&key(first), &*bytes);
+            }
+            guarded(|| target.frames.apply_batch(batch)).map_err(io_error)?;
+        }
+        let mut files = StoreFiles::open(to)?;
+        own(&target.db, &mut files, self.store).map_err(open_failure)
+    }
+
+    /// Goes over to the database of another generation.
+    fn take_up(&self, writer: &mut Writer, generation: u64) -> io::Result<()> {
+        let place = generation::path(&self.dir, generation);
+        let database = Database::open(&place, self.cache_bytes).map_err(open_failure)?;
+        writer.files = StoreFiles::open(&place)?;
+        writer.watermark = Watermark::open(&place, &self.tail()).map_err(io::Error::other)?;
+        writer.files.sync_all()?;
+        writer.generation = generation;
+        // Closed before its files are removed; a walk under way keeps its own handle.
+        drop(std::mem::replace(&mut *self.database.write(), database));
+        generation::clean(&self.dir, generation)
+    }
+
     fn write(&self, writer: &mut Writer, frames: &[EncodedFrame], after: &Tail) -> io::Result<()> {
+        let Database { db, frames: tree } = self.database();
         guarded(|| {
             if let [only] = frames {
                 // Atomic by itself; a batch would add a manifest and stop readers meanwhile.
-                self.frames.insert(key(only.first()), &**only.bytes())?;
+                tree.insert(key(only.first()), &**only.bytes())?;
             } else {
                 let mut batch = Batch::default();
                 for frame in frames {
                     batch.insert(&key(frame.first()), &**frame.bytes());
                 }
-                self.frames.apply_batch(batch)?;
+                tree.apply_batch(batch)?;
             }
-            self.db.flush()
+            db.flush()
         })
         .map_err(io_error)?;
         writer.files.sync_written()?;
@@ -137,13 +192,14 @@ impl Journal for SledJournal {
     fn read(&self, from: Position, direction: Direction) -> Frames {
         let tail = self.tail().position;
         let start = key(Walk::<Entries>::start(from, direction, tail));
+        let tree = self.database().frames;
         let entries = guarded(|| {
             // What holds a position is the last entry at or before it.
-            let held = self.frames.range(..=start).next_back().transpose()?;
+            let held = tree.range(..=start).next_back().transpose()?;
             let first = held.map_or_else(|| IVec::from(&start), |(first, _)| first);
             Ok(match direction {
-                Direction::Forward => self.frames.range(first..),
-                Direction::Backward => self.frames.range(..=first),
+                Direction::Forward => tree.range(first..),
+                Direction::Backward => tree.range(..=first),
             })
         });
         let entries = match entries {
@@ -153,12 +209,30 @@ impl Journal for SledJournal {
         Box::new(Walk::new(entries, from, direction, tail))
     }
 
+    fn rewrite(&self, replaced: Vec<EncodedFrame>) -> Result<(), CommitError> {
+        let mut writer = self.writer.lock();
+        writer.condition.check()?;
+        admit_replacements(&replaced, |position| self.frame_at(position))?;
+        let next = writer.generation + 1;
+        let place = generation::path(&self.dir, next);
+        if let Err(error) = self.copy(&place, replaced) {
+            // The journal goes on where it was. What cannot be removed now is when it is next opened.
+            let _ = generation::clean(&self.dir, writer.generation);
+            return Err(CommitError::NotRewritten(error));
+        }
+        let switched = generation::switch(&self.dir, next).and_then(|()| self.take_up(&mut writer, next));
+        switched.map_err(|error| {
+            writer.condition = Condition::Poisoned;
+            CommitError::Failed(error)
+        })
+    }
+
     fn close(&self) -> io::Result<()> {
         let mut writer = self.writer.lock();
         let was = std::mem::replace(&mut writer.condition, Condition::Closed);
         match was {
             Condition::Open => {
-                guarded(|| self.db.flush()).map_err(io_error)?;
+                guarded(|| self.database().db.flush()).map_err(io_error)?;
                 writer.files.sync_all()
             }
             // What a failed commit left must not be made durable by force.
@@ -183,16 +257,39 @@ impl fmt::Debug for SledJournal {
 impl SledJournal {
     /// Flips one bit of a stored frame.
     pub fn damage(&self, first: Position, byte: usize) {
-        let mut value = self.frames.get(key(first)).unwrap().unwrap().to_vec();
+        let Database { db, frames } = self.database();
+        let mut value = frames.get(key(first)).unwrap().unwrap().to_vec();
         value[byte] ^= 1;
-        self.frames.insert(key(first), value).unwrap();
-        self.db.flush().unwrap();
+        frames.insert(key(first), value).unwrap();
+        db.flush().unwrap();
     }
 
     /// Removes a stored frame.
     pub fn lose(&self, first: Position) {
-        self.frames.remove(key(first)).unwrap().unwrap();
-        self.db.flush().unwrap();
+        let Database { db, frames } = self.database();
+        frames.remove(key(first)).unwrap().unwrap();
+        db.flush().unwrap();
+    }
+}
+
+impl Database {
+    fn open(dir: &Path, cache_bytes: u64) -> Result<Self, OpenError> {
+        if !files::prepare(dir).map_err(OpenError::Io)? {
+            return Err(OpenError::Locked);
+        }
+        let config = Config::new()
+            .path(dir)
+            .cache_capacity(cache_bytes)
+            .segment_size(SEGMENT_BYTES)
+            // The commit flushes. A flusher in the background would be the first to meet an error
+            // and keep it to itself.
+            .flush_every_ms(None);
+        guarded(|| {
+            let db = config.open()?;
+            let frames = db.open_tree(FRAMES_TREE)?;
+            Ok(Self { db, frames })
+        })
+        .map_err(open_error)
     }
 }
 
@@ -248,8 +345,8 @@ const fn key(position: Position) -> [u8; 8] {
 }
 
 /// Says whether the database names this store; a new one names none.
-fn owned(db: &Db, frames: &Tree, store: StoreId) -> Result<bool, OpenError> {
-    let found = guarded(|| Ok((db.get(STORE_ID_KEY)?, frames.is_empty())));
+fn owned(database: &Database, store: StoreId) -> Result<bool, OpenError> {
+    let found = guarded(|| Ok((database.db.get(STORE_ID_KEY)?, database.frames.is_empty())));
     let (found, new) = found.map_err(open_error)?;
     match found.map(|id| <[u8; 16]>::try_from(id.as_ref())) {
         Some(Ok(id)) if &id == store.as_bytes() => Ok(true),
@@ -304,6 +401,17 @@ fn io_error(failure: Failure) -> io::Error {
     match source_error(failure) {
         SourceError::Io(error) => error,
         SourceError::Damaged(detail) => io::Error::other(detail),
+    }
+}
+
+/// Says why a database of a rewrite could not be opened.
+fn open_failure(error: OpenError) -> io::Error {
+    match error {
+        OpenError::Io(error) => error,
+        other @ (OpenError::Locked
+        | OpenError::WrongStore { .. }
+        | OpenError::Corrupt { .. }
+        | OpenError::Store { .. }) => io::Error::other(other),
     }
 }
 

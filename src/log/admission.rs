@@ -10,7 +10,7 @@ use super::error::{AppendError, ConditionViolation, ReadError, ViolatedCondition
 use super::reader::Reader;
 use super::stage::Stage;
 use crate::codec::stored::{AppendPlace, StoredParts};
-use crate::domain::{EventId, Position, Revision, StreamName};
+use crate::domain::{EventId, Position, RecordForm, Revision, StreamName};
 use crate::index::{Edge, View};
 use crate::journal::Record;
 use crate::journal::frame::BODY_BYTES_MAX;
@@ -43,6 +43,7 @@ pub struct Admission<'a> {
 struct Known {
     position: Position,
     same_content: bool,
+    erased: bool,
     place: AppendPlace,
     staged_at: Option<usize>,
 }
@@ -62,14 +63,23 @@ impl Admission<'_> {
         check_sizes(&request)?;
         self.check_conditions(&request)?;
         let edges = self.check_links(&request)?;
-        Ok(Admitted::Staged(self.stage_all(request, edges)))
+        let revisions = request.events.iter().map(|event| self.revision_of(&event.facts.stream));
+        let revisions = revisions.collect::<Result<Vec<_>, _>>()?;
+        Ok(Admitted::Staged(self.stage_all(request, edges, &revisions)))
     }
 
-    fn stage_all(&mut self, request: AppendRequest, edges: Vec<Vec<Edge>>) -> Range<usize> {
+    /// `before` gives the last revision of each event's stream as it is now.
+    fn stage_all(
+        &mut self,
+        request: AppendRequest,
+        edges: Vec<Vec<Edge>>,
+        before: &[Revision],
+    ) -> Range<usize> {
         let places = self.stage.range_for(&request);
         let count = request.events.len();
-        for ((index, event), edges) in request.events.into_iter().enumerate().zip(edges) {
-            let revision = self.revision_of(&event.facts.stream).next();
+        for (((index, event), edges), before) in request.events.into_iter().enumerate().zip(edges).zip(before)
+        {
+            let revision = self.stage.revision_of(&event.facts.stream).unwrap_or(*before).next();
             self.stage.push(event, revision, &edges, AppendPlace::new(index, count), &request.recorded_by);
         }
         places
@@ -86,6 +96,9 @@ impl Admission<'_> {
             return Ok(None);
         };
         for (id, known) in ids.zip(&known) {
+            if let Some(Known { position, erased: true, .. }) = known {
+                return Err(AppendError::Erased { id, position: *position });
+            }
             if let Some(Known { position, same_content: false, .. }) = known {
                 return Err(AppendError::EventIdReused { id, position: *position });
             }
@@ -118,7 +131,13 @@ impl Admission<'_> {
             let same_content = record.content == content;
             let parts = StoredParts::of(record).map_err(ReadError::from)?;
             let position = record.position;
-            return Ok(Some(Known { position, same_content, place: parts.place, staged_at: Some(place) }));
+            return Ok(Some(Known {
+                position,
+                same_content,
+                erased: false,
+                place: parts.place,
+                staged_at: Some(place),
+            }));
         }
         let Some(position) = self.view.position_of(id) else {
             return Ok(None);
@@ -126,28 +145,39 @@ impl Admission<'_> {
         let record = self.reader.record(position)?;
         let same_content = Record::content_digest_of(&record.salt, content) == record.content_digest;
         let parts = StoredParts::of(&record).map_err(ReadError::from)?;
-        Ok(Some(Known { position, same_content, place: parts.place, staged_at: None }))
+        let erased = record.form == RecordForm::Erased;
+        Ok(Some(Known { position, same_content, erased, place: parts.place, staged_at: None }))
     }
 
-    fn revision_of(&self, stream: &StreamName) -> Revision {
-        self.stage.revision_of(stream).unwrap_or_else(|| self.view.revision_of(stream))
+    fn revision_of(&self, stream: &StreamName) -> Result<Revision, ReadError> {
+        if let Some(revision) = self.stage.revision_of(stream) {
+            return Ok(revision);
+        }
+        if !self.view.has_lost() {
+            return Ok(self.view.revision_of(stream));
+        }
+        // Events of the stream may be among those that were lost: they cannot be counted.
+        let last = self.view.last_of_stream(stream);
+        let last = last.map(|position| self.reader.clone().record(position)).transpose()?;
+        Ok(last.map_or(Revision(0), |record| record.revision))
     }
 
     fn check_conditions(&self, request: &AppendRequest) -> Result<(), AppendError> {
-        let violated = request.conditions.iter().enumerate().filter_map(|(index, condition)| {
-            self.violation(condition).map(|violation| ViolatedCondition { index, violation })
-        });
-        let violated: Vec<ViolatedCondition> = violated.collect();
+        let mut violated = Vec::new();
+        for (index, condition) in request.conditions.iter().enumerate() {
+            let violation = self.violation(condition)?;
+            violated.extend(violation.map(|violation| ViolatedCondition { index, violation }));
+        }
         if violated.is_empty() { Ok(()) } else { Err(AppendError::ConditionFailed(violated)) }
     }
 
-    fn violation(&self, condition: &Condition) -> Option<ConditionViolation> {
+    fn violation(&self, condition: &Condition) -> Result<Option<ConditionViolation>, ReadError> {
         let first_match = |filter: &crate::filter::Filter, after: Position| {
             filter.first_match(&self.view, after, self.head).or_else(|| self.stage.first_match(filter, after))
         };
-        match condition {
+        Ok(match condition {
             Condition::Stream { name, expected } => {
-                let actual = self.revision_of(name);
+                let actual = self.revision_of(name)?;
                 let holds = match expected {
                     Expected::Revision(revision) => actual == *revision,
                     Expected::Empty => actual.0 == 0,
@@ -161,7 +191,7 @@ impl Admission<'_> {
             Condition::Absent { filter } => {
                 first_match(filter, Position::ZERO).map(|position| ConditionViolation::Absent { position })
             }
-        }
+        })
     }
 }
 

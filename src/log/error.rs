@@ -32,6 +32,14 @@ pub enum AppendError {
         /// Where the recorded event stands.
         position: Position,
     },
+    /// An id is taken by an event whose content was erased.
+    #[error("event id {id} is taken by an event at position {position} whose content was erased")]
+    Erased {
+        /// The id.
+        id: EventId,
+        /// Where the recorded event stands.
+        position: Position,
+    },
     /// Some events are recorded and some not, or not by one request in this order.
     #[error("{recorded} event(s) of the request are recorded, {missing} are not")]
     PartialReplay {
@@ -196,6 +204,9 @@ pub enum OpenError {
     /// The journal refused.
     #[error("the journal cannot be opened: run `annals verify` for its damage")]
     Journal(#[source] journal::OpenError),
+    /// An order to erase is recorded, but could not be carried out.
+    #[error("an order to erase cannot be carried out")]
+    Erase(#[source] super::erase::EraseFault),
     /// The journal could not be read while the index was built.
     #[error("the journal cannot be read: run `annals verify` for the whole damage")]
     Read(#[from] ReadError),

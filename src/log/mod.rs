@@ -11,6 +11,7 @@
 
 pub mod admission;
 pub mod append;
+pub mod erase;
 pub mod error;
 pub mod head;
 pub mod links;
@@ -35,6 +36,7 @@ use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 
 pub use append::{AppendRequest, Appended, AppendedEvent, Condition, Expected, Proposal};
+pub use erase::{EraseError, Erased};
 pub use error::{AppendError, ConditionViolation, OpenError, QueueFull, ViolatedCondition};
 pub use head::Head;
 pub use open::{LogConfig, OpenProgress, OpenReport};
@@ -44,10 +46,11 @@ pub use scan::{Batch, BatchLimits, Scan};
 pub use verify::{Finding, VerifyEvent, VerifyReport, verify_directory};
 
 use crate::clock::{Clock, IdSource};
+use crate::codec::erased::EraseOrder;
 use crate::domain::StoreId;
 use crate::index::{Index, SegmentStore};
 use crate::journal::Journal;
-use queue::Queue;
+use queue::{Pending, PendingErase, Queue, Work};
 
 /// An open log. Cheap to share; dropping the last handle after [`Log::close`] releases its files.
 #[derive(Debug)]
@@ -107,6 +110,12 @@ impl Log {
         self.queue.is_poisoned()
     }
 
+    /// Gives the journal, to be read.
+    #[must_use]
+    pub fn journal(&self) -> &dyn Journal {
+        self.journal.as_ref()
+    }
+
     /// Gives a reader of records.
     #[must_use]
     pub fn reader(&self) -> Reader {
@@ -122,9 +131,27 @@ impl Log {
     /// [`AppendError`]; with every variant but [`AppendError::OutcomeUnknown`] no event of the request was written.
     pub async fn append(&self, request: AppendRequest) -> Result<Appended, AppendError> {
         let (reply, answer) = oneshot::channel();
-        self.queue.push(request, reply)?;
+        self.queue.push(Work::Append(Pending { request, reply }))?;
         // The writer answers every request it takes; a lost answer means that it panicked.
         answer.await.unwrap_or(Err(AppendError::OutcomeUnknown))
+    }
+
+    /// Takes the content of an event away, from every file, and returns when it is gone. Appends wait meanwhile.
+    ///
+    /// Its place, id and digests stay, and an event in `$erasures` records the order. Dropping the future does not stop
+    /// the work.
+    ///
+    /// # Errors
+    /// [`EraseError`]; with every variant but [`EraseError::Incomplete`], and [`AppendError::OutcomeUnknown`] in
+    /// [`EraseError::Append`], nothing was recorded and nothing erased.
+    pub async fn erase(&self, order: EraseOrder) -> Result<Erased, EraseError> {
+        let target = order.event_id;
+        let event = order.event(self.ids.event_id(), self.clock.now())?;
+        let event = self.propose(event.facts, event.content, event.caveats);
+        let record = AppendRequest { events: vec![event], ..AppendRequest::default() };
+        let (reply, answer) = oneshot::channel();
+        self.queue.push(Work::Erase(Box::new(PendingErase { target, record, reply })))?;
+        answer.await.unwrap_or(Err(AppendError::OutcomeUnknown.into()))
     }
 
     /// Makes what is proposed ready for the writer: salts and digests cost time that the writer should not spend.

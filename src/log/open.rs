@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use super::erase::{self, Eraser};
 use super::error::{OpenError, ReadError, causes};
 use super::head::Head;
 use super::queue::{Queue, QueueLimits};
@@ -116,7 +117,9 @@ impl Log {
         let tail = journal.tail();
         let (index, mut report) = build_index(journal.as_ref(), segments.as_ref(), progress)?;
         report.head = tail.position;
+        finish_erasures(journal.as_ref(), &index, segments.as_ref())?;
         let index = Arc::new(index);
+        let sealing = Arc::new(Mutex::new(()));
         let (publish, head) = watch::channel(Head::from(tail));
         let queue = Arc::new(Queue::new(limits));
         let (full_tails, to_seal) = sync_channel(FULL_TAILS_MAX);
@@ -127,12 +130,15 @@ impl Log {
             clock: Arc::clone(&clock),
             head: publish,
             full_tails,
+            segments: segments.clone(),
+            sealing: Arc::clone(&sealing),
         };
         let sealer = Sealer {
             journal: Arc::clone(&journal),
             index: Arc::clone(&index),
             segments: segments.clone(),
             full_tails: to_seal,
+            sealing,
         };
         let threads = vec![
             spawn("annals-writer", move || sequencer.run())?,
@@ -229,7 +235,22 @@ fn load(store: &SegmentStore, number: u64, chain: &[u8; 32]) -> Option<Segment> 
     }
 }
 
-fn store_again(
+/// Carries out the orders to erase that are recorded but not carried out: a crash came between, or a backup from before
+/// them was restored with a later one.
+fn finish_erasures(
+    journal: &dyn Journal,
+    index: &Index,
+    segments: Option<&SegmentStore>,
+) -> Result<(), OpenError> {
+    let pending = erase::pending(journal, &index.view())?;
+    if pending.is_empty() {
+        return Ok(());
+    }
+    info!(orders = pending.len(), "carrying out orders to erase");
+    Eraser { journal, index, segments }.run(&pending).map_err(OpenError::Erase)
+}
+
+pub(super) fn store_again(
     journal: &dyn Journal,
     store: Option<&SegmentStore>,
     number: u64,

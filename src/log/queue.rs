@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
+use super::erase::{EraseError, Erased};
 use super::{AppendError, AppendRequest, Appended, QueueFull};
+use crate::domain::EventId;
 
 /// How much may wait for the writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +38,44 @@ pub struct Pending {
     pub reply: oneshot::Sender<Result<Appended, AppendError>>,
 }
 
+/// An order to erase and where its answer goes.
+#[derive(Debug)]
+pub struct PendingErase {
+    /// The event to erase.
+    pub target: EventId,
+    /// The event that records the order.
+    pub record: AppendRequest,
+    /// Where the answer goes; nobody may be waiting for it any more.
+    pub reply: oneshot::Sender<Result<Erased, EraseError>>,
+}
+
+/// Work for the writer.
+#[derive(Debug)]
+pub enum Work {
+    /// To append.
+    Append(Pending),
+    /// To erase.
+    Erase(Box<PendingErase>),
+}
+
+impl Work {
+    fn request(&self) -> &AppendRequest {
+        match self {
+            Self::Append(pending) => &pending.request,
+            Self::Erase(pending) => &pending.record,
+        }
+    }
+}
+
+/// What the writer does next.
+#[derive(Debug)]
+pub enum Round {
+    /// Appends that are committed together.
+    Append(Vec<Pending>),
+    /// An erasure, alone.
+    Erase(Box<PendingErase>),
+}
+
 /// Requests that wait for the writer.
 #[derive(Debug, Default)]
 pub struct Queue {
@@ -46,7 +86,7 @@ pub struct Queue {
 
 #[derive(Debug, Default)]
 struct State {
-    waiting: VecDeque<Pending>,
+    waiting: VecDeque<Work>,
     bytes: usize,
     closed: bool,
     poisoned: bool,
@@ -63,12 +103,8 @@ impl Queue {
     ///
     /// # Errors
     /// [`AppendError::QueueFull`] and [`AppendError::Closing`]; nothing was taken.
-    pub fn push(
-        &self,
-        request: AppendRequest,
-        reply: oneshot::Sender<Result<Appended, AppendError>>,
-    ) -> Result<(), AppendError> {
-        let cost = request.cost_bytes();
+    pub fn push(&self, work: Work) -> Result<(), AppendError> {
+        let cost = work.request().cost_bytes();
         let mut state = self.state.lock();
         if state.closed {
             return Err(if state.poisoned { AppendError::ReadOnly } else { AppendError::Closing });
@@ -78,14 +114,14 @@ impl Queue {
             return Err(QueueFull { requests, bytes: state.bytes }.into());
         }
         state.bytes += cost;
-        state.waiting.push_back(Pending { request, reply });
+        state.waiting.push_back(work);
         self.arrived.notify_one();
         Ok(())
     }
 
     /// Takes what waits, up to the limits of a round, and waits for it if there is nothing. `None` after
     /// [`Queue::close`], when all is taken.
-    pub fn take_round(&self) -> Option<Vec<Pending>> {
+    pub fn take_round(&self) -> Option<Round> {
         let mut state = self.state.lock();
         while state.waiting.is_empty() {
             if state.closed {
@@ -95,16 +131,22 @@ impl Queue {
         }
         let (mut round, mut events, mut bytes) = (Vec::new(), 0_usize, 0_usize);
         while let Some(next) = state.waiting.front() {
-            events += next.request.events.len();
-            bytes += next.request.events.iter().map(|event| event.content.len()).sum::<usize>();
-            if !round.is_empty() && (events > ROUND_EVENTS_MAX || bytes > ROUND_BYTES_MAX) {
+            let request = next.request();
+            events += request.events.len();
+            bytes += request.events.iter().map(|event| event.content.len()).sum::<usize>();
+            let full = events > ROUND_EVENTS_MAX || bytes > ROUND_BYTES_MAX;
+            if !round.is_empty() && (full || matches!(next, Work::Erase(_))) {
                 break;
             }
-            let cost = next.request.cost_bytes();
+            let cost = request.cost_bytes();
             state.bytes = state.bytes.saturating_sub(cost);
-            round.extend(state.waiting.pop_front());
+            match state.waiting.pop_front() {
+                Some(Work::Append(pending)) => round.push(pending),
+                Some(Work::Erase(pending)) => return Some(Round::Erase(pending)),
+                None => break,
+            }
         }
-        Some(round)
+        Some(Round::Append(round))
     }
 
     /// Takes no more requests; the writer ends when it has taken those that wait.

@@ -20,7 +20,7 @@ pub fn chain_at(journal: &dyn Journal, position: Position) -> Result<ChainHash, 
     }
     let frame = journal.frame_at(position)?.ok_or(ReadError::Missing(position))?;
     let upto = frame.records().iter().take_while(|record| record.position <= position);
-    Ok(upto.fold(frame.previous(), |chain, record| chain.then(&record.digest())))
+    Ok(upto.fold(frame.previous(), |chain, record| record.chain_after(chain)))
 }
 
 /// Visits what queries need of each record in (`after`, `up_to`], in order.

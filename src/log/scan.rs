@@ -5,6 +5,7 @@ use super::error::ReadError;
 use super::reader::Reader;
 use crate::domain::{Position, Timestamp};
 use crate::filter::Filter;
+use crate::index::View;
 use crate::journal::{Direction, Record};
 
 /// How much one batch may hold.
@@ -21,6 +22,9 @@ pub struct BatchLimits {
 pub struct Batch {
     /// The records.
     pub records: Vec<Record>,
+    /// Positions, first and last, of whose events nothing is known any more: next in the scan, after the records.
+    /// Whether they matched cannot be told, so every scan is told of them.
+    pub lost: Option<(Position, Position)>,
     /// Every position up to this one was evaluated: it and all before it in the direction of the scan.
     pub evaluated: Position,
 }
@@ -55,7 +59,20 @@ impl Scan {
         bound: Position,
         limits: BatchLimits,
     ) -> Result<Batch, ReadError> {
-        let (positions, mut evaluated) = self.positions(log, from, bound, limits.records_max);
+        let view = log.index().view();
+        let bound = match (self.direction, self.next_lost(&view, from, bound)) {
+            (_, None) => bound,
+            (Direction::Forward, Some((first, last))) if first == from.next() => {
+                return Ok(Batch { records: Vec::new(), lost: Some((first, last)), evaluated: last });
+            }
+            (Direction::Forward, Some((first, _))) => Position(first.0 - 1),
+            (Direction::Backward, Some((first, last))) if last.next() == from => {
+                return Ok(Batch { records: Vec::new(), lost: Some((first, last)), evaluated: first });
+            }
+            (Direction::Backward, Some((_, last))) => last.next(),
+        };
+        let (positions, mut evaluated) = self.positions(&view, from, bound, limits.records_max);
+        drop(view);
         let mut records = Vec::with_capacity(positions.len());
         let mut bytes = 0;
         for position in positions {
@@ -76,7 +93,7 @@ impl Scan {
             }
             records.push(record);
         }
-        Ok(Batch { records, evaluated })
+        Ok(Batch { records, lost: None, evaluated })
     }
 
     /// Gives the last position that the scan has behind it when it comes to a position.
@@ -87,17 +104,23 @@ impl Scan {
         }
     }
 
+    fn next_lost(&self, view: &View<'_>, from: Position, bound: Position) -> Option<(Position, Position)> {
+        match self.direction {
+            Direction::Forward => view.first_lost(from, bound),
+            Direction::Backward => view.last_lost(bound, from),
+        }
+    }
+
     fn positions(
         &self,
-        log: &Log,
+        view: &View<'_>,
         from: Position,
         bound: Position,
         count: usize,
     ) -> (Vec<Position>, Position) {
-        let view = log.index().view();
         let (mut positions, evaluated) = match self.direction {
-            Direction::Forward => self.filter.matches_after(&view, from, bound, count),
-            Direction::Backward => self.filter.matches_before(&view, from, bound, count),
+            Direction::Forward => self.filter.matches_after(view, from, bound, count),
+            Direction::Backward => self.filter.matches_before(view, from, bound, count),
         };
         positions
             .retain(|position| view.known_at(*position).is_some_and(|known_at| known_at <= self.known_at));

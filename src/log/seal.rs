@@ -7,8 +7,10 @@ use tracing::{debug, warn};
 
 use super::error::causes;
 use super::rebuild::chain_at;
-use crate::index::{Index, Part, SEGMENT_LEN, Segment, SegmentStore, Tail};
+use crate::domain::Position;
+use crate::index::{Index, Part, SEGMENT_LEN, Segment, SegmentStore};
 use crate::journal::Journal;
+use parking_lot::Mutex;
 
 /// Full tails that may wait to be sealed before the writer waits.
 pub const FULL_TAILS_MAX: usize = 4;
@@ -19,13 +21,17 @@ pub struct Sealer {
     pub(super) journal: Arc<dyn Journal>,
     pub(super) index: Arc<Index>,
     pub(super) segments: Option<SegmentStore>,
-    pub(super) full_tails: Receiver<Arc<Tail>>,
+    pub(super) full_tails: Receiver<Position>,
+    pub(super) sealing: Arc<Mutex<()>>,
 }
 
 impl Sealer {
     /// Works until the writer is gone.
     pub fn run(self) {
-        while let Ok(tail) = self.full_tails.recv() {
+        while let Ok(base) = self.full_tails.recv() {
+            let _sealing = self.sealing.lock();
+            // As it is now: contents may have been erased since it became full.
+            let Some(tail) = self.index.frozen(base) else { continue };
             let segment = Arc::new(Segment::of(&tail));
             drop(tail);
             self.store(&segment);

@@ -3,19 +3,22 @@
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
+use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
-use tracing::error;
+use tracing::{error, info};
 
 use super::admission::{Admission, Admitted};
-use super::append::Appended;
+use super::append::{AppendRequest, Appended};
+use super::erase::{EraseError, EraseFault, Erased, Eraser, order_for};
 use super::error::{AppendError, causes};
 use super::head::Head;
-use super::queue::{Pending, Queue};
+use super::queue::{Pending, PendingErase, Queue, Round};
 use super::reader::Reader;
 use super::stage::Stage;
 use crate::clock::Clock;
-use crate::domain::Timestamp;
-use crate::index::{Index, Tail};
+use crate::codec::erased::Erasure;
+use crate::domain::{EventId, Position, RecordForm, Timestamp};
+use crate::index::{Index, Part as _, SegmentStore};
 use crate::journal::{CommitError, EncodeError, Journal, frames_of};
 
 /// What the writer thread works with.
@@ -26,7 +29,12 @@ pub struct Sequencer {
     pub(super) queue: Arc<Queue>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) head: watch::Sender<Head>,
-    pub(super) full_tails: SyncSender<Arc<Tail>>,
+    /// Where each full tail begins.
+    pub(super) full_tails: SyncSender<Position>,
+    pub(super) segments: Option<SegmentStore>,
+    /// Held while a segment is sealed, and while contents are erased: a segment made of what was there before must not
+    /// come after.
+    pub(super) sealing: Arc<Mutex<()>>,
 }
 
 /// Why a round could not be written.
@@ -46,8 +54,61 @@ impl Sequencer {
     pub fn run(self) {
         let _guard = Abandon(&self.queue);
         while let Some(round) = self.queue.take_round() {
-            self.round(round);
+            match round {
+                Round::Append(round) => self.round(round),
+                Round::Erase(pending) => self.erase(*pending),
+            }
         }
+    }
+
+    fn erase(&self, pending: PendingErase) {
+        let PendingErase { target, record, reply } = pending;
+        // Nobody may be waiting for it any more.
+        let _ = reply.send(self.erased(target, record));
+    }
+
+    fn erased(&self, target: EventId, order: AppendRequest) -> Result<Erased, EraseError> {
+        if self.queue.is_poisoned() {
+            return Err(AppendError::ReadOnly.into());
+        }
+        let view = self.index.view();
+        let position = view.position_of(&target).ok_or(EraseError::Unknown(target))?;
+        let found = Reader::new(Arc::clone(&self.journal)).record(position).map_err(AppendError::from)?;
+        if found.stream.is_reserved() {
+            return Err(EraseError::Reserved(target));
+        }
+        if found.form != RecordForm::Whole {
+            return Ok(Erased { position, already: true });
+        }
+        let recorded = order_for(self.journal.as_ref(), &view, target).map_err(AppendError::from)?;
+        drop(view);
+        let erasure = match recorded {
+            // An earlier attempt came as far as this.
+            Some(erasure) => erasure,
+            None => self.record_order(target, order)?,
+        };
+        let _sealing = self.sealing.lock();
+        let eraser =
+            Eraser { journal: self.journal.as_ref(), index: &self.index, segments: self.segments.as_ref() };
+        let done = eraser.run(&[(position, erasure)]);
+        if let Err(EraseFault::Rewrite(CommitError::Failed(_))) = &done {
+            // Which of two databases is in use is known when the store is opened again.
+            self.queue.poison();
+        }
+        done?;
+        info!(%position, "the content of an event was erased");
+        Ok(Erased { position, already: false })
+    }
+
+    /// Commits the event that records an order, as a round of its own.
+    fn record_order(&self, target: EventId, order: AppendRequest) -> Result<Erasure, EraseError> {
+        let (reply, answer) = oneshot::channel();
+        self.round(vec![Pending { request: order, reply }]);
+        // The round has answered by now.
+        answer.blocking_recv().unwrap_or(Err(AppendError::OutcomeUnknown))?;
+        let recorded =
+            order_for(self.journal.as_ref(), &self.index.view(), target).map_err(AppendError::from)?;
+        recorded.ok_or_else(|| AppendError::OutcomeUnknown.into())
     }
 
     fn round(&self, round: Vec<Pending>) {
@@ -95,7 +156,7 @@ impl Sequencer {
         }
         for tail in self.index.fold(&stage.facts) {
             // Bounded: where sealing falls behind, the writer waits for it.
-            if self.full_tails.send(tail).is_err() {
+            if self.full_tails.send(tail.base()).is_err() {
                 error!("the sealing thread is gone; segments stay in memory");
             }
         }

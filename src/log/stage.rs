@@ -7,7 +7,7 @@ use super::append::{AppendRequest, Appended, AppendedEvent, Proposal};
 use crate::codec::server_fields;
 use crate::codec::stored::AppendPlace;
 use crate::domain::{
-    Caveat, EventId, KnowledgeLink, Position, RecordedFacts, Revision, StreamName, Timestamp,
+    Caveat, EventId, KnowledgeLink, Position, RecordForm, RecordedFacts, Revision, StreamName, Timestamp,
 };
 use crate::filter::Filter;
 use crate::index::Edge;
@@ -109,6 +109,7 @@ impl Stage {
         self.ids.insert(proposal.facts.event_id, self.facts.len());
         self.revisions.insert(proposal.facts.stream.clone(), revision);
         self.records.push(Record {
+            form: RecordForm::Whole,
             position,
             stream: proposal.facts.stream.clone(),
             revision,
@@ -120,7 +121,14 @@ impl Stage {
             content_digest: proposal.content_digest,
         });
         self.caveats.push(proposal.caveats);
-        self.facts.push(RecordedFacts { event: proposal.facts, position, revision, recorded_at, links });
+        self.facts.push(RecordedFacts {
+            form: RecordForm::Whole,
+            event: proposal.facts,
+            position,
+            revision,
+            recorded_at,
+            links,
+        });
     }
 
     /// Gives when the next event will count as recorded.

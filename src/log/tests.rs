@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::clock::Manual;
-use crate::codec::prepare;
+use crate::codec::{Writer, prepare};
 use crate::domain::{EventId, Findings, Position, Timestamp};
 use crate::journal::MemoryJournal;
 use crate::journal::memory::CommitFault;
@@ -35,7 +35,7 @@ fn proposal(log: &Log, id: u128, title: &str) -> Proposal {
     };
     let fresh = EventId::from_uuid(uuid::Uuid::from_u128(id));
     let mut findings = Findings::default();
-    let prepared = prepare(event, fresh, log.clock().now(), &mut findings).unwrap();
+    let prepared = prepare(event, Writer::Client, (fresh, log.clock().now()), &mut findings).unwrap();
     log.propose(prepared.facts, prepared.content, prepared.caveats)
 }
 
@@ -190,6 +190,9 @@ impl Journal for Panicking {
     }
     fn read(&self, from: Position, direction: crate::journal::Direction) -> crate::journal::Frames {
         self.0.read(from, direction)
+    }
+    fn rewrite(&self, _: Vec<crate::journal::EncodedFrame>) -> Result<(), crate::journal::CommitError> {
+        panic!("as a store below might")
     }
     fn close(&self) -> std::io::Result<()> {
         self.0.close()

@@ -7,7 +7,7 @@ use super::open::{LogConfig, open_error};
 use super::{Log, store_file};
 use crate::clock::IdSource;
 use crate::codec::facts_of;
-use crate::domain::{EventId, Position, Revision, StreamName, Timestamp};
+use crate::domain::{EventId, Position, RecordForm, Revision, StreamName, Timestamp};
 use crate::index::{SEGMENT_LEN, Segment, SegmentStore, Tail, layout};
 use crate::journal::{
     self, ChainHash, Direction, Frame, Journal, ReadError as JournalError, Record, SledJournal,
@@ -119,6 +119,8 @@ struct Verification<'a, R> {
     next: Position,
     chain: ChainHash,
     recorded_at: Option<Timestamp>,
+    /// Positions set aside that the check has just passed.
+    lost: Option<(Position, Position)>,
     revisions: HashMap<StreamName, Revision>,
     ids: HashSet<EventId>,
     /// The segment being rebuilt; `None` after damage in it.
@@ -140,6 +142,7 @@ impl<'a, R: FnMut(VerifyEvent) -> bool> Verification<'a, R> {
             next: Position(1),
             chain: crate::journal::Tail::origin(journal.store_id()).chain,
             recorded_at: None,
+            lost: None,
             revisions: HashMap::new(),
             ids: HashSet::new(),
             tail: Some(Tail::after(Position::ZERO)),
@@ -164,6 +167,7 @@ impl<'a, R: FnMut(VerifyEvent) -> bool> Verification<'a, R> {
                 break;
             }
         }
+        self.end_of_lost();
         let last = Position(self.next.0.saturating_sub(1)).min(self.head);
         self.emit(VerifyEvent::Progress { position: last, head: self.head });
         VerifyReport {
@@ -221,10 +225,30 @@ impl<'a, R: FnMut(VerifyEvent) -> bool> Verification<'a, R> {
         self.next = frame.last().next();
     }
 
+    /// Damage that an operator set aside stays a finding: events are missing.
+    fn set_aside(&mut self, record: &Record) {
+        let first = self.lost.map_or(record.position, |(first, _)| first);
+        self.lost = Some((first, record.position));
+        self.damaged = true;
+        self.revisions.clear();
+        self.fold(record);
+    }
+
+    fn end_of_lost(&mut self) {
+        if let Some((first, last)) = self.lost.take() {
+            self.finding(first, last, "the events were damaged and set aside".to_owned());
+        }
+    }
+
     fn record(&mut self, record: &Record) {
         let position = record.position;
+        self.chain = record.chain_after(self.chain);
+        if record.form == RecordForm::Lost {
+            self.set_aside(record);
+            return;
+        }
+        self.end_of_lost();
         self.events += 1;
-        self.chain = self.chain.then(&record.digest());
         let mut wrong = Vec::new();
         if !record.content_is_intact() {
             wrong.push("the content does not match its digest".to_owned());
@@ -242,16 +266,22 @@ impl<'a, R: FnMut(VerifyEvent) -> bool> Verification<'a, R> {
         if expected.is_some_and(|expected| record.revision != expected) {
             wrong.push(format!("revision {} of stream {} does not follow", record.revision, record.stream));
         }
+        for description in wrong {
+            self.finding(position, position, description);
+        }
+        self.fold(record);
+    }
+
+    /// Folds a record into the segment being rebuilt.
+    fn fold(&mut self, record: &Record) {
+        let position = record.position;
         match facts_of(record) {
             Ok(facts) => {
                 if let Some(tail) = &mut self.tail {
                     tail.fold(&facts);
                 }
             }
-            Err(error) => wrong.push(error.to_string()),
-        }
-        for description in wrong {
-            self.finding(position, position, description);
+            Err(error) => self.finding(position, position, error.to_string()),
         }
         if position.0.is_multiple_of(SEGMENT_LEN) {
             self.segment(position);

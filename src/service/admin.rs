@@ -12,7 +12,7 @@ use crate::journal::frame::FORMAT_VERSION;
 use crate::log::store_file::STORE_FORMAT;
 use crate::pb;
 use crate::pb::admin_service_server::AdminService;
-use crate::wire::{RequestError, encode};
+use crate::wire::{RequestError, admin, encode};
 
 /// Administration, over gRPC.
 #[derive(Clone, Debug)]
@@ -89,8 +89,15 @@ impl AdminService for Admin {
 
     async fn erase_event(
         &self,
-        _request: Request<pb::EraseEventRequest>,
+        request: Request<pb::EraseEventRequest>,
     ) -> Result<Response<pb::EraseEventResponse>, Status> {
-        Err(Status::unimplemented("not built yet"))
+        let log = self.0.log()?;
+        let order = admin::erase_event(request.get_ref()).map_err(|error| refused(&error))?;
+        let erased = log.erase(order).await.map_err(|error| self.0.erase_failed(&error))?;
+        let event = self.0.query(move |context| context.read_event(&mut log.reader(), erased.position));
+        Ok(Response::new(pb::EraseEventResponse {
+            event: Some(event.await?),
+            already_erased: erased.already,
+        }))
     }
 }

@@ -12,7 +12,7 @@ use tracing::error;
 use crate::clock::IdSource;
 use crate::domain::Timestamp;
 use crate::log::error::{ReadError, causes};
-use crate::log::{AppendError, Log};
+use crate::log::{AppendError, EraseError, Log};
 use crate::wire::{Limits, RequestError, status};
 
 /// How far the server is.
@@ -152,6 +152,7 @@ impl Context {
             AppendError::Read(_) | AppendError::OutcomeUnknown => self.incident(error),
             AppendError::ConditionFailed(_)
             | AppendError::EventIdReused { .. }
+            | AppendError::Erased { .. }
             | AppendError::PartialReplay { .. }
             | AppendError::LinkTargetUnknown { .. }
             | AppendError::LinkTargetClosed { .. }
@@ -162,6 +163,18 @@ impl Context {
             | AppendError::Closing => String::new(),
         };
         status::append_error(error, &incident)
+    }
+
+    /// Maps an erasure that failed; logs the cause if the server is at fault.
+    #[must_use]
+    pub fn erase_failed(&self, error: &EraseError) -> Status {
+        match error {
+            EraseError::Append(error) => self.append_failed(error),
+            EraseError::Incomplete(_) => status::erase_error(error, &self.incident(error)),
+            EraseError::Unknown(_) | EraseError::Reserved(_) | EraseError::Invalid(_) => {
+                status::erase_error(error, "")
+            }
+        }
     }
 
     /// Logs a fault of the server's with its causes, once, and names it.

@@ -165,6 +165,7 @@ impl Context {
             Subscription::Message(message) => {
                 vec![Ok(encode::subscription_message(message, store))]
             }
+            Subscription::Lost(first, last) => vec![Ok(encode::subscription_lost(first, last))],
             Subscription::Records(records) => {
                 vec![self.events(&records).map(encode::subscription_events)]
             }

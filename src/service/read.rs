@@ -12,6 +12,7 @@ use crate::log::{BatchLimits, Log, Scan};
 use crate::pb;
 use crate::pb::read_events_response::Content;
 use crate::wire::decode::ReadRequest;
+use crate::wire::encode;
 
 /// A batch of a read: about 1 MiB, well under what clients take.
 const READ_BATCH: BatchLimits = BatchLimits { records_max: 1_024, bytes_max: 1_024 * 1_024 };
@@ -46,19 +47,23 @@ impl Progress {
         }
     }
 
-    /// Reads the next events, at most `count`; none once the scan is done.
-    fn next(&mut self, context: &Context, log: &Log, count: u64) -> Result<Vec<pb::Event>, Status> {
+    /// Reads the next events, at most `count`, or learns of lost ones; nothing once the scan is done.
+    fn next(&mut self, context: &Context, log: &Log, count: u64) -> Result<Option<Content>, Status> {
         let records_max = usize::try_from(count).unwrap_or(usize::MAX).min(READ_BATCH.records_max);
         let limits = BatchLimits { records_max, ..READ_BATCH };
         while !self.is_done() {
             let batch = self.scan.next(log, self.from, self.bound, limits);
             let batch = batch.map_err(|error| context.read_failed(&error))?;
             self.from = batch.evaluated;
+            if let Some((first, last)) = batch.lost {
+                return Ok(Some(Content::Lost(encode::lost(first, last))));
+            }
             if !batch.records.is_empty() {
-                return context.events(&batch.records);
+                let events = context.events(&batch.records)?;
+                return Ok(Some(Content::Events(pb::EventBatch { events })));
             }
         }
-        Ok(Vec::new())
+        Ok(None)
     }
 }
 
@@ -81,20 +86,21 @@ pub async fn send(
         // At the limit one event is asked for, only to tell whether there is more.
         let wanted = left.max(1);
         let step = context.query(move |context| {
-            let events = progress.next(context, &source, wanted)?;
-            Ok((progress, events))
+            let content = progress.next(context, &source, wanted)?;
+            Ok((progress, content))
         });
-        let (back, events) = step.await?;
+        let (back, content) = step.await?;
         progress = back;
-        if events.is_empty() {
-            break;
-        }
+        let count = match &content {
+            None => break,
+            Some(Content::Events(batch)) => batch.events.len(),
+            Some(Content::Lost(_) | Content::End(_)) => 0,
+        };
         if left == 0 {
             more = true;
             break;
         }
-        left = left.saturating_sub(u64::try_from(events.len()).unwrap_or(u64::MAX));
-        let content = Some(Content::Events(pb::EventBatch { events }));
+        left = left.saturating_sub(u64::try_from(count).unwrap_or(u64::MAX));
         if out.send(Ok(pb::ReadEventsResponse { content })).await.is_err() {
             return Ok(());
         }

@@ -26,6 +26,8 @@ const LIMITS: BatchLimits = BatchLimits { records_max: 256, bytes_max: 256 * 1_0
 pub enum Subscription {
     /// Matching records, in position order.
     Records(Vec<Record>),
+    /// Positions, first and last, of whose events nothing is known any more.
+    Lost(Position, Position),
     /// Anything else.
     Message(Message),
     /// The last item.
@@ -91,8 +93,11 @@ async fn run(
                     }
                     Err(error) => return Some(SubscriptionEnd::Failed(error)),
                 };
-                let sent = !batch.records.is_empty();
-                if sent {
+                let sent = !batch.records.is_empty() || batch.lost.is_some();
+                if let Some((first, last)) = batch.lost {
+                    out.send(Subscription::Lost(first, last)).await.ok()?;
+                }
+                if !batch.records.is_empty() {
                     out.send(Subscription::Records(batch.records)).await.ok()?;
                 }
                 // Only what was handed over counts as evaluated.

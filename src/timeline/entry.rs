@@ -71,7 +71,7 @@ impl Judge<'_> {
     #[must_use]
     pub fn judge(&self, part: &dyn Part, slot: u16) -> Option<(Certainty, Status)> {
         let columns = part.columns();
-        if columns.known_at(slot)? > self.scope.known_at {
+        if columns.is_no_entry(slot) || columns.known_at(slot)? > self.scope.known_at {
             return None;
         }
         let certainty = match &self.window {

@@ -7,7 +7,7 @@ use super::filter::filter;
 use super::limits::{CONDITIONS_MAX, Limits};
 use super::status::RequestError;
 use crate::clock::IdSource;
-use crate::codec::{Prepared, prepare};
+use crate::codec::{Prepared, Writer, prepare};
 use crate::domain::{EventId, Findings, Position, Revision, StreamName, Timestamp};
 use crate::filter::FILTER_VALUES_MAX;
 use crate::log::{Condition, Expected};
@@ -42,7 +42,7 @@ pub fn append(
         findings.at_event("events", index, |f| {
             // An id costs a draw of random bytes: none is made where the client gave one.
             let fresh = if event.id.is_empty() { ids.event_id() } else { NO_ID };
-            let Some(event) = prepare(event, fresh, now, f) else {
+            let Some(event) = prepare(event, Writer::Client, (fresh, now), f) else {
                 return;
             };
             if !seen.insert(event.facts.event_id) {

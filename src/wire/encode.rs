@@ -91,6 +91,18 @@ pub fn subscription_events(events: Vec<pb::Event>) -> pb::SubscribeEventsRespons
     pb::SubscribeEventsResponse { content: Some(Content::Events(pb::EventBatch { events })) }
 }
 
+/// Tells a subscription of positions of whose events nothing is known any more.
+#[must_use]
+pub fn subscription_lost(first: Position, last: Position) -> pb::SubscribeEventsResponse {
+    pb::SubscribeEventsResponse { content: Some(Content::Lost(lost(first, last))) }
+}
+
+/// Tells of positions of whose events nothing is known any more.
+#[must_use]
+pub const fn lost(first: Position, last: Position) -> pb::Lost {
+    pb::Lost { first_position: first.0, last_position: last.0 }
+}
+
 /// Writes the end of a subscription.
 #[must_use]
 pub fn subscription_end(resume_after: Position, end: &SubscriptionEnd) -> pb::SubscribeEventsResponse {

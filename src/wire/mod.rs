@@ -1,5 +1,6 @@
 //! The wire: requests into questions, answers into messages, errors into statuses. No I/O, no state.
 
+pub mod admin;
 pub mod append;
 pub mod codec;
 pub mod decode;

@@ -9,7 +9,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 use crate::domain::{EventId, Invalid, Position, StoreId};
 use crate::journal;
 use crate::log::error::ReadError;
-use crate::log::{AppendError, ConditionViolation, ViolatedCondition};
+use crate::log::{AppendError, ConditionViolation, EraseError, ViolatedCondition};
 use crate::pb::ErrorReason;
 
 /// Domain of every reason.
@@ -254,6 +254,9 @@ pub fn append_error(error: &AppendError, incident: &str) -> Status {
                 .with("event_id", id)
                 .with("position", position)
         }
+        AppendError::Erased { id, position } => Failure::new(Code::AlreadyExists, ErrorReason::EventErased)
+            .with("event_id", id)
+            .with("position", position),
         AppendError::PartialReplay { recorded, missing, id } => {
             Failure::new(Code::AlreadyExists, ErrorReason::PartialReplay)
                 .with("recorded", recorded)
@@ -285,6 +288,23 @@ pub fn append_error(error: &AppendError, incident: &str) -> Status {
         AppendError::Read(error) => return read_error(error, incident),
     };
     failure.status(message)
+}
+
+/// Maps why an event was not erased. `incident` names the fault in the server's log, for server faults.
+#[must_use]
+pub fn erase_error(error: &EraseError, incident: &str) -> Status {
+    match error {
+        EraseError::Unknown(id) => request_error(&RequestError::EventNotFound(*id)),
+        EraseError::Reserved(_) => {
+            let rule = "must not be an event of the server's own: it records what was done";
+            invalid_fields(&Invalid::one("event_id", rule))
+        }
+        EraseError::Invalid(invalid) => invalid_fields(invalid),
+        EraseError::Append(error) => append_error(error, incident),
+        EraseError::Incomplete(_) => Failure::new(Code::Internal, ErrorReason::ErasureIncomplete)
+            .with("incident", incident)
+            .status(error.to_string()),
+    }
 }
 
 fn link_failure(reason: ErrorReason, at: (usize, usize), target: EventId, message: &str) -> Failure {

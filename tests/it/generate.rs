@@ -108,7 +108,8 @@ pub(crate) struct Proposed {
 /// Checks an event as the service does; `None` if it breaks a rule.
 pub(crate) fn propose(event: pb::Event, now: Timestamp) -> Option<Proposed> {
     let id = EventId::parse(&event.id).unwrap();
-    let prepared = annals::codec::prepare(event, id, now, &mut Findings::default())?;
+    let prepared =
+        annals::codec::prepare(event, annals::codec::Writer::Client, (id, now), &mut Findings::default())?;
     let canonical = pb::Event::decode(prepared.content.clone()).unwrap();
     let draft = Draft { id, event: canonical, caveats: prepared.caveats.clone() };
     Some(Proposed { draft, prepared })
@@ -210,6 +211,7 @@ impl Generator {
     /// Picks an event to link to: mostly a late one, sometimes of the same request, rarely none that exists.
     fn target(&mut self, model: &Model, earlier: &[Proposed], retracts: bool) -> Option<(EventId, u64)> {
         let kind = |event: &pb::Event| u64::try_from(crate::model::filter::kind_number(event)).unwrap() - 1;
+        let recorded = |event: &crate::model::Recorded| u64::from(event.kind.number()) - 1;
         if self.rng.chance(3) {
             return Some((self.id(), 0));
         }
@@ -220,14 +222,14 @@ impl Generator {
         // Chains grow where the ends of links are the targets of new ones.
         if !model.links.is_empty() && self.rng.chance(if retracts { 50 } else { 25 }) {
             let found = model.at(self.rng.pick(&model.links).carrier);
-            return Some((found.id, kind(&found.event)));
+            return Some((found.id, recorded(found)));
         }
         if model.events.is_empty() {
             return None;
         }
         let late = model.events.len().saturating_sub(if self.rng.chance(70) { 40 } else { usize::MAX });
         let found = self.rng.pick(&model.events[late..]);
-        Some((found.id, kind(&found.event)))
+        Some((found.id, recorded(found)))
     }
 
     /// Makes conditions, most of which hold.

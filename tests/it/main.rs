@@ -15,6 +15,7 @@
 mod append;
 mod clients;
 mod data;
+mod erase;
 mod errors;
 mod events;
 mod faults;

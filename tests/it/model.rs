@@ -37,6 +37,10 @@ pub(crate) enum Refusal {
         id: EventId,
         position: Position,
     },
+    Erased {
+        id: EventId,
+        position: Position,
+    },
     Partial {
         recorded: usize,
         missing: usize,
@@ -66,8 +70,18 @@ pub(crate) struct Recorded {
     pub(crate) recorded_at: Timestamp,
     pub(crate) known_at: Timestamp,
     pub(crate) span: TimeSpan,
+    pub(crate) kind: Kind,
+    /// Its content is gone: it has its place, its stream and its links.
+    pub(crate) erased: bool,
     /// Which append recorded it.
     append: usize,
+}
+
+impl Recorded {
+    /// Tells whether it can be an entry: it has its content, and is no record of the server's own.
+    pub(crate) fn is_entry(&self) -> bool {
+        !self.erased && !self.event.stream.starts_with('$')
+    }
 }
 
 /// A log in memory.
@@ -140,6 +154,11 @@ impl Model {
         let known: Vec<Option<&Recorded>> = drafts.iter().map(|draft| self.find(draft.id)).collect();
         for (draft, known) in drafts.iter().zip(&known) {
             if let Some(known) = known
+                && known.erased
+            {
+                return Err(Refusal::Erased { id: draft.id, position: known.position });
+            }
+            if let Some(known) = known
                 && known.event != draft.event
             {
                 return Err(Refusal::Reused { id: draft.id, position: known.position });
@@ -195,7 +214,7 @@ impl Model {
                 faults.push(LinkFault::Unknown { at, target });
                 continue;
             };
-            let (kind, target_kind) = (kind_of(&draft.event), kind_of(&found.event));
+            let (kind, target_kind) = (kind_of(&draft.event), found.kind);
             let revises =
                 [pb::LinkType::Corrects, pb::LinkType::Supersedes].map(i32::from).contains(&link.r#type);
             if revises && kind != target_kind {
@@ -271,6 +290,8 @@ impl Model {
             self.links.push(edge);
         }
         self.events.push(Recorded {
+            kind: kind_of(&draft.event),
+            erased: false,
             id: draft.id,
             event: draft.event,
             caveats: draft.caveats,
@@ -281,6 +302,15 @@ impl Model {
             span,
             append: self.appends,
         });
+    }
+
+    /// Takes the content of an event away; the order, an append of its own, is to be loaded next.
+    pub(crate) fn erase(&mut self, position: Position) {
+        self.appends += 1;
+        let event = &mut self.events[usize::try_from(position.0).unwrap() - 1];
+        let (id, stream) = (event.event.id.clone(), event.event.stream.clone());
+        event.event = pb::Event { id, stream, ..pb::Event::default() };
+        event.erased = true;
     }
 
     /// Gives positions in (`after`, `up_to`] of events that match and were known by a moment.

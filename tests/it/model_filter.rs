@@ -69,13 +69,15 @@ fn billionths_of(decimal: &str) -> i128 {
 
 /// Gives the number that the kind of the payload has in the API.
 pub(crate) fn kind_number(event: &pb::Event) -> i32 {
-    match event.payload.as_ref().unwrap() {
-        Payload::Agreement(_) => 1,
-        Payload::FundingTransfer(_) => 2,
-        Payload::Visit(_) => 3,
-        Payload::StatisticalRelease(_) => 4,
-        Payload::Statement(_) => 5,
-        Payload::Custom(_) => 6,
+    match &event.payload {
+        // Its content was erased.
+        None => 0,
+        Some(Payload::Agreement(_)) => 1,
+        Some(Payload::FundingTransfer(_)) => 2,
+        Some(Payload::Visit(_)) => 3,
+        Some(Payload::StatisticalRelease(_)) => 4,
+        Some(Payload::Statement(_)) => 5,
+        Some(Payload::Custom(_)) => 6,
     }
 }
 

@@ -139,7 +139,7 @@ impl Model {
     fn entries(&self, question: &Question) -> Vec<(&Recorded, Entry)> {
         let Question { filter, window, scope, include_closed } = question;
         let mut found = Vec::new();
-        for event in &self.events {
+        for event in self.events.iter().filter(|event| event.is_entry()) {
             if !in_scope(event.position, event.known_at, *scope) || !filter::matches(filter, &event.event) {
                 continue;
             }

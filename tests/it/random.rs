@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use annals::clock::Manual;
+use annals::codec::erased::EraseOrder;
 use annals::domain::{EventFacts, EventId, Position, StreamName, Timestamp};
 use annals::index::{Scope, Status};
 use annals::journal::Direction;
-use annals::log::{BatchLimits, Log, LogConfig, Scan};
+use annals::log::{BatchLimits, EraseError, Log, LogConfig, Scan};
 use annals::pb;
 use annals::subscription::{Machine, Message, Pace, Subscription, follow};
 use annals::timeline::{self, Certainty, CountRequest, ListRequest};
 use futures_util::future::join_all;
+use prost::Message as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::generate::{Generator, Proposed, STREAMS, propose};
@@ -105,6 +107,8 @@ const OUTCOMES: &[&str] = &[
     "page followed",
     "link out of effect",
     "history of many",
+    "erased",
+    "id of an erased event",
 ];
 
 /// A log, and the model of it.
@@ -176,7 +180,8 @@ impl World {
             82..86 => self.read_forward(),
             86..90 => self.read_backward(),
             90..93 => self.subscribe(),
-            93..98 => self.look_up(),
+            93..97 => self.look_up(),
+            97 => self.erase(),
             _ => self.restart(),
         }
         assert_eq!(self.log().head().position, self.model.head());
@@ -402,6 +407,7 @@ impl World {
                     Subscription::Records(records) => found.extend(records),
                     Subscription::Message(Message::CaughtUp { .. }) => break,
                     Subscription::Message(_) => {}
+                    Subscription::Lost(first, last) => panic!("{first} to {last} are lost"),
                     Subscription::End { end, .. } => panic!("{end:?}"),
                 }
             }
@@ -422,6 +428,46 @@ impl World {
             task.await.unwrap();
         });
         self.assert_records(&found, &expected);
+    }
+
+    /// Erases an event; the order is recorded as an event of its own.
+    fn erase(&mut self) {
+        let absent = self.generator.id();
+        let found =
+            (!self.model.events.is_empty()).then(|| self.generator.rng.pick(&self.model.events).clone());
+        let event_id = found.as_ref().map_or(absent, |event| event.id);
+        let (reason, authority) = ("a reason".to_owned(), "a court".to_owned());
+        let log = self.log();
+        let order = EraseOrder { event_id, reason, authority };
+        let outcome = self.runtime.block_on(log.erase(order));
+        let position = match (&found, outcome) {
+            (None, Err(EraseError::Unknown(id))) => return assert_eq!(id, absent),
+            (Some(event), Err(EraseError::Reserved(id))) => {
+                assert!(id == event.id && event.event.stream == "$erasures");
+                return;
+            }
+            (Some(event), Ok(erased)) => {
+                assert_eq!((erased.position, erased.already), (event.position, event.erased));
+                if erased.already {
+                    return;
+                }
+                event.position
+            }
+            (found, outcome) => panic!("{outcome:?} for {found:?}"),
+        };
+        self.see("erased");
+        self.model.erase(position);
+        let last = Position(self.model.head().0 + 1);
+        let record = log.reader().record(last).unwrap();
+        let event = pb::Event::decode(record.content.clone()).unwrap();
+        assert_eq!(
+            (record.stream.as_str(), event.links[0].event_id.clone()),
+            ("$erasures", event_id.to_string())
+        );
+        self.facts.insert(record.event_id, annals::codec::facts_of(&record).unwrap().event);
+        let draft = Draft { id: record.event_id, event, caveats: Vec::new() };
+        let revision = self.model.revision_of("$erasures").next();
+        self.model.load(draft, last, revision, record.recorded_at);
     }
 
     fn look_up(&mut self) {

@@ -1,6 +1,6 @@
 //! Turns questions and answers of the model into those of the log.
 
-use annals::domain::{Bounds, EventFacts, Findings, Position, Revision, StreamName};
+use annals::domain::{Bounds, EventFacts, Findings, Position, RecordForm, Revision, StreamName, TermField};
 use annals::filter::Filter;
 use annals::journal::Record;
 use annals::log::{AppendError, AppendRequest, Appended, Condition, Expected, Log};
@@ -70,6 +70,7 @@ pub(crate) fn name_of(outcome: &Result<Appended, Refusal>) -> &'static str {
         Ok(Appended { replayed: false, .. }) => "recorded",
         Ok(Appended { replayed: true, .. }) => "replayed",
         Err(Refusal::Reused { .. }) => "id reused",
+        Err(Refusal::Erased { .. }) => "id of an erased event",
         Err(Refusal::Partial { .. }) => "partial replay",
         Err(Refusal::Conditions(_)) => "condition failed",
         Err(Refusal::Links(faults)) => match faults.first().unwrap() {
@@ -84,6 +85,7 @@ fn refusal_of(error: AppendError) -> Refusal {
     match error {
         AppendError::ConditionFailed(violated) => Refusal::Conditions(violated),
         AppendError::EventIdReused { id, position } => Refusal::Reused { id, position },
+        AppendError::Erased { id, position } => Refusal::Erased { id, position },
         AppendError::PartialReplay { recorded, missing, id } => Refusal::Partial { recorded, missing, id },
         AppendError::LinkTargetUnknown { at, target } => {
             Refusal::Links(vec![LinkFault::Unknown { at, target }])
@@ -108,6 +110,10 @@ pub(crate) fn assert_record(record: &Record, expected: &Recorded, facts: &EventF
     let stands = (record.position, record.revision, record.recorded_at, record.event_id);
     assert_eq!(stands, (expected.position, expected.revision, expected.recorded_at, expected.id));
     assert_eq!(record.stream.as_str(), expected.event.stream);
+    if expected.erased {
+        assert_erased(record, expected);
+        return;
+    }
     assert_eq!(pb::Event::decode(record.content.clone()).unwrap(), expected.event);
     let read = annals::codec::facts_of(record).unwrap();
     assert_eq!(read.event, *facts);
@@ -123,4 +129,32 @@ pub(crate) fn assert_record(record: &Record, expected: &Recorded, facts: &EventF
     assert_eq!(shown.known_at_derived, expected.event.known_at.is_none());
     let caveats = annals::codec::stored::StoredParts::of(record).unwrap().caveats;
     assert_eq!(caveats, expected.caveats);
+}
+
+/// Of an erased record its place, stream, kind, known time and digests are left, and who had it erased.
+fn assert_erased(record: &Record, expected: &Recorded) {
+    assert_eq!((record.form, record.salt), (RecordForm::Erased, [0; 16]));
+    let facts = annals::codec::facts_of(record).unwrap();
+    assert_eq!((facts.event.kind, facts.known_time()), (expected.kind, expected.known_at));
+    let stream = expected.event.stream.as_str();
+    let streams =
+        facts.event.terms.values(TermField::Stream).chain(facts.event.terms.values(TermField::Category));
+    let streams: Vec<&str> = streams.collect();
+    assert!(streams.len() == facts.event.terms.iter().count(), "{:?}", facts.event.terms);
+    assert!(streams.into_iter().all(|name| stream.starts_with(name)));
+    let shown = annals::codec::present(record).unwrap();
+    let erasure = shown.erasure.clone().unwrap();
+    assert_eq!((erasure.reason.as_str(), erasure.authority.as_str()), ("a reason", "a court"));
+    let bare = pb::Event { erasure: Some(erasure), ..pb::Event::default() };
+    let place = (shown.id.clone(), shown.stream.clone(), shown.stream_revision, shown.position);
+    let left = pb::Event {
+        id: place.0,
+        stream: place.1,
+        stream_revision: place.2,
+        position: place.3,
+        recorded_at: shown.recorded_at,
+        known_at: shown.known_at,
+        ..bare
+    };
+    assert_eq!(shown, left, "nothing else is shown");
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::domain::{EventId, Position, Revision, StreamName, Timestamp};
+use crate::domain::{EventId, Position, RecordForm, Revision, StreamName, Timestamp};
 use crate::journal::conformance::{record, store};
 use crate::journal::frame::{BODY_BYTES_MAX, FRAME_BODY_BYTES};
 use crate::journal::{ChainHash, EncodeError, EncodedFrame, Frame, FrameError, Record, frames_of};
@@ -39,6 +39,7 @@ prop_compose! {
         let (revision, recorded_at, id, salt) = numbers;
         let salt = salt.to_be_bytes();
         Record {
+            form: if content.len() % 7 == 0 { RecordForm::Erased } else { RecordForm::Whole },
             position: Position(0),
             stream: StreamName::from_recorded(&stream),
             revision: Revision(revision),
@@ -141,6 +142,7 @@ fn incompressible(position: u8) -> Record {
     let salt = *random(0).first_chunk().unwrap();
     let content = Bytes::copy_from_slice(&random(1)[usize::from(position)..]);
     Record {
+        form: RecordForm::Whole,
         position: Position(u64::from(position)),
         stream: StreamName::from_recorded(&format!("s{position}")),
         revision: Revision(u64::from_be_bytes(*random(2).first_chunk().unwrap())),
@@ -163,7 +165,7 @@ fn a_liar_is_caught_by_the_rule_he_breaks() {
     let huge = (BODY_BYTES_MAX + 1).to_be_bytes();
     let cases: [(usize, &[u8], Result<(), FrameError>); 14] = [
         (0, &[1], Ok(())),
-        (0, &[2], Err(FrameError::Version { found: 2 })),
+        (0, &[3], Err(FrameError::Version { found: 3 })),
         (1, &[2], Err(FrameError::Codec { found: 2 })),
         (1, &[1], Err(FrameError::Body)),
         (2, &[0, 0], Err(FrameError::Count { found: 0 })),
