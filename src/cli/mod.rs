@@ -35,6 +35,7 @@ pub mod input;
 pub mod json;
 pub mod output;
 pub mod query_args;
+pub mod repair;
 pub mod serve;
 pub mod signal;
 pub mod stable_id;
@@ -92,6 +93,7 @@ enum Command {
     Count(count::Count),
     Tail(tail::Tail),
     Verify(verify::Verify),
+    Repair(repair::Repair),
     Erase(erase::Erase),
     Info(info::Info),
     Bench(bench::Bench),
@@ -157,6 +159,7 @@ fn execute(command: &Command, context: &Context) -> Result<(), Failure> {
             Command::Count(command) => command.run(context).await,
             Command::Tail(command) => command.run(context).await,
             Command::Verify(command) => command.run(context).await,
+            Command::Repair(command) => command.run(),
             Command::Erase(command) => command.run(context).await,
             Command::Info(command) => command.run(context).await,
             Command::Bench(command) => command.run(context).await,

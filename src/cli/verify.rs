@@ -84,7 +84,7 @@ fn offline(config: &Config, context: &Context, report: &mut Report) -> Result<()
 }
 
 /// Makes sure that a mistyped directory is not taken for an empty store, and not made.
-fn check_is_store(directory: &Path) -> Result<(), Failure> {
+pub(super) fn check_is_store(directory: &Path) -> Result<(), Failure> {
     if let Err(error) = std::fs::read_dir(directory) {
         let text = format!("cannot read {}: {error}", directory.display());
         return Err(Failure::new(Exit::of_input(&error), text));

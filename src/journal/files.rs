@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-const DATA_FILE: &str = "db";
-const BLOB_DIR: &str = "blobs";
+pub(super) const DATA_FILE: &str = "db";
+pub(super) const BLOB_DIR: &str = "blobs";
 /// Ends the names of files that were being written.
 const UNFINISHED: &str = ".generating";
 /// Threads of the store, and a process that ends, hold the lock for some milliseconds longer than
@@ -73,6 +73,33 @@ pub fn lock(handle: &File) -> io::Result<bool> {
         }
     }
     Ok(false)
+}
+
+/// Gives the files of a database a second name each, in a new directory: what removes the first leaves them there.
+///
+/// # Errors
+/// When the directory is there already, or a name cannot be given.
+pub fn link_all(place: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(place)? {
+        let path = entry?.path();
+        if path.is_file()
+            && let Some(name) = path.file_name()
+        {
+            fs::hard_link(&path, to.join(name))?;
+        }
+    }
+    let blobs = place.join(BLOB_DIR);
+    if blobs.is_dir() {
+        let to = to.join(BLOB_DIR);
+        fs::create_dir(&to)?;
+        for entry in fs::read_dir(blobs)? {
+            let entry = entry?;
+            fs::hard_link(entry.path(), to.join(entry.file_name()))?;
+        }
+        File::open(&to)?.sync_all()?;
+    }
+    File::open(to)?.sync_all()
 }
 
 impl StoreFiles {

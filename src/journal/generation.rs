@@ -13,11 +13,10 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::error::OpenError;
+use super::files::DATA_FILE;
 
 const CURRENT: &str = "CURRENT";
 const UNFINISHED: &str = "CURRENT.new";
-/// The file without which a directory holds no database.
-const DATA_FILE: &str = "db";
 
 /// Gives the directory of a generation.
 #[must_use]

@@ -20,8 +20,10 @@ pub mod files;
 pub mod frame;
 pub mod generation;
 pub mod memory;
+pub mod preflight;
 pub mod record;
 pub mod recover;
+pub mod salvage;
 pub mod sled;
 #[cfg(test)]
 mod tests;

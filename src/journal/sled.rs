@@ -16,13 +16,13 @@ use parking_lot::{Mutex, RwLock};
 use uuid::Uuid;
 
 use super::commit::{Condition, admit, admit_replacements};
-use super::error::{CommitError, OpenError};
+use super::error::{CommitError, Fault, OpenError};
 use super::files::{self, StoreFiles};
-use super::generation;
 use super::recover::check_tail;
 use super::walk::{Entry, SourceError, Walk};
 use super::watermark::Watermark;
 use super::{Direction, EncodedFrame, Frames, Journal, Opened, Tail};
+use super::{generation, preflight, salvage};
 use crate::domain::{Position, StoreId};
 
 const FRAMES_TREE: &str = "frames";
@@ -61,6 +61,8 @@ struct Writer {
     watermark: Watermark,
 }
 
+/// Page cache of a database while it is filled.
+const REBUILD_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// Frames copied in one batch by a rewrite.
 const COPIED_FRAMES: usize = 64;
 
@@ -77,6 +79,7 @@ impl SledJournal {
     pub fn open(dir: &Path, store: StoreId, cache_bytes: u64) -> Result<Opened<Self>, OpenError> {
         let generation = generation::current(dir)?;
         let place = generation::path(dir, generation);
+        refuse_at_risk(&place, store)?;
         let database = Database::open(&place, cache_bytes)?;
         let mut files = StoreFiles::open(&place).map_err(OpenError::Io)?;
         let owned = owned(&database, store)?;
@@ -100,6 +103,42 @@ impl SledJournal {
             tail: Mutex::new(tail),
         };
         Ok(Opened { journal, tail, frames_checked: checked.frames, frames_rolled_back: 0 })
+    }
+
+    /// Writes a journal anew from what was found of it, and keeps the files that were there under `kept`.
+    ///
+    /// # Errors
+    /// [`OpenError`]; the journal is then as it was.
+    pub fn rebuild(
+        dir: &Path,
+        store: StoreId,
+        pieces: &[salvage::Piece],
+        kept: &Path,
+    ) -> Result<(), OpenError> {
+        let generation = generation::current(dir)?;
+        let place = generation::path(dir, generation + 1);
+        if place.exists() {
+            std::fs::remove_dir_all(&place).map_err(OpenError::Io)?;
+        }
+        let database = Database::open(&place, REBUILD_CACHE_BYTES)?;
+        let mut tail = Tail::origin(store);
+        for frames in salvage::frames(pieces) {
+            let mut batch = Batch::default();
+            for frame in frames.map_err(OpenError::Io)? {
+                batch.insert(&key(frame.first()), &**frame.bytes());
+                let recorded_at = Some(frame.recorded_at());
+                tail = Tail { position: frame.last(), chain: frame.chain(), recorded_at };
+            }
+            guarded(|| database.frames.apply_batch(batch)).map_err(open_error)?;
+        }
+        let mut files = StoreFiles::open(&place).map_err(OpenError::Io)?;
+        own(&database.db, &mut files, store)?;
+        Watermark::open(&place, &tail)?;
+        files.sync_all().map_err(OpenError::Io)?;
+        files::link_all(&generation::path(dir, generation), kept).map_err(OpenError::Io)?;
+        generation::switch(dir, generation + 1).map_err(OpenError::Io)?;
+        drop(database);
+        generation::clean(dir, generation + 1).map_err(OpenError::Io)
     }
 
     fn database(&self) -> Database {
@@ -269,6 +308,32 @@ impl SledJournal {
         let Database { db, frames } = self.database();
         frames.remove(key(first)).unwrap().unwrap();
         db.flush().unwrap();
+    }
+}
+
+/// Refuses to let sled open a log of which it would destroy what is needed: see [`preflight`].
+fn refuse_at_risk(place: &Path, store: StoreId) -> Result<(), OpenError> {
+    let mark = Watermark::peek(place).map_err(OpenError::Io)?;
+    let Some((marked, _)) = mark else { return Ok(()) };
+    let at_risk = preflight::at_risk(place, SEGMENT_BYTES, marked).map_err(OpenError::Io)?;
+    if at_risk.is_empty() {
+        return Ok(());
+    }
+    let data = place.join(files::DATA_FILE);
+    let found = salvage::scan(place).map_err(OpenError::Io)?;
+    let is_safe = |frame: &salvage::Found| {
+        let (file, offset) = frame.place();
+        file != data || !at_risk.iter().any(|range| range.contains(&offset))
+    };
+    let safe = found.iter().filter(|frame| is_safe(frame)).cloned().collect();
+    if salvage::lost(&salvage::plan(safe, store, mark)).is_none() {
+        // What lies there is an older copy of frames that lie elsewhere, too.
+        return Ok(());
+    }
+    let fault = "its own log is damaged, and opening it would destroy what follows".to_owned();
+    match salvage::lost(&salvage::plan(found, store, mark)) {
+        Some(run) => Err(OpenError::Corrupt { first: run.first, last: run.last, fault: Fault::Store(fault) }),
+        None => Err(OpenError::Store { detail: format!("{fault}; every event is still there") }),
     }
 }
 

@@ -35,11 +35,7 @@ impl Watermark {
     /// [`ReadError::Io`] when the file cannot be read or written.
     pub fn open(dir: &Path, tail: &Tail) -> Result<Self, ReadError> {
         let path = dir.join(FILE);
-        let left = match fs::read(&path) {
-            Ok(bytes) => read(&bytes),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(ReadError::Io(error)),
-        };
+        let left = Self::peek(dir).map_err(ReadError::Io)?;
         if let Some((marked, chain)) = left {
             if marked > tail.position {
                 let first = tail.position.next();
@@ -54,6 +50,18 @@ impl Watermark {
         let mut mark = Self(file.map_err(ReadError::Io)?);
         mark.advance(tail).map_err(ReadError::Io)?;
         Ok(mark)
+    }
+
+    /// Gives the mark that was left, if there is one that can be read.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be read.
+    pub fn peek(dir: &Path) -> io::Result<Option<(Position, ChainHash)>> {
+        match fs::read(dir.join(FILE)) {
+            Ok(bytes) => Ok(read(&bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Moves the mark to a durable tail.

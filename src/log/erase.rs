@@ -9,6 +9,7 @@
 //! carried out, after a crash or in a restored backup, carries it out before it serves.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use super::error::{AppendError, ReadError};
 use super::rebuild;
@@ -36,6 +37,9 @@ pub enum EraseError {
     /// The event is a record of the server's own.
     #[error("event {0} is a record of the server's own")]
     Reserved(EventId),
+    /// Files that a repair kept hold contents, too.
+    #[error("files that a repair kept in {} hold contents too: remove them first", .0.display())]
+    Kept(PathBuf),
     /// The order breaks a rule.
     #[error(transparent)]
     Invalid(#[from] Invalid),

@@ -19,6 +19,7 @@ pub mod open;
 pub mod queue;
 pub mod reader;
 pub mod rebuild;
+pub mod repair;
 pub mod scan;
 pub mod seal;
 pub mod sequencer;
@@ -29,6 +30,7 @@ pub mod verify;
 #[cfg(test)]
 mod tests;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -63,6 +65,8 @@ pub struct Log {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Where the log lives, if in a directory.
+    directory: Option<PathBuf>,
     /// Held for as long as the log is open: one process at a time. The last field, so that it is released last.
     lock: Option<std::fs::File>,
 }
@@ -145,6 +149,9 @@ impl Log {
     /// [`EraseError`]; with every variant but [`EraseError::Incomplete`], and [`AppendError::OutcomeUnknown`] in
     /// [`EraseError::Append`], nothing was recorded and nothing erased.
     pub async fn erase(&self, order: EraseOrder) -> Result<Erased, EraseError> {
+        if let Some(kept) = self.directory.as_deref().and_then(repair::kept) {
+            return Err(EraseError::Kept(kept));
+        }
         let target = order.event_id;
         let event = order.event(self.ids.event_id(), self.clock.now())?;
         let event = self.propose(event.facts, event.content, event.caveats);

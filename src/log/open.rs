@@ -99,6 +99,7 @@ impl Log {
         let journal: Arc<dyn Journal> = Arc::new(opened.journal);
         let (mut log, mut report) = Self::over(journal, segments, config.queue, (clock, ids), progress)?;
         log.lock = Some(lock);
+        log.directory = Some(config.directory.clone());
         report.frames_rolled_back = rolled_back;
         Ok((log, report))
     }
@@ -145,7 +146,10 @@ impl Log {
             spawn("annals-sealer", move || sealer.run())?,
         ];
         let threads = Mutex::new(threads);
-        Ok((Self { journal, index, segments, head, queue, clock, ids, threads, lock: None }, report))
+        Ok((
+            Self { journal, index, segments, head, queue, clock, ids, threads, directory: None, lock: None },
+            report,
+        ))
     }
 }
 

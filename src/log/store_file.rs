@@ -50,7 +50,8 @@ pub fn store_id(directory: &Path, ids: &dyn IdSource) -> Result<StoreId, OpenErr
     match std::fs::read_to_string(&path) {
         Ok(text) => parse(&path, &text),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            if directory.join("journal").join("db").exists() {
+            let journal = directory.join("journal");
+            if journal.join("db").exists() || journal.join("CURRENT").exists() {
                 let reason = "it is missing, but a journal is there".to_owned();
                 return Err(OpenError::StoreFile { path: path.display().to_string(), reason });
             }

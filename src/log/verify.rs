@@ -1,14 +1,16 @@
 //! Checks every stored byte; what is wrong is data, not an error.
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 
 use super::error::{OpenError, causes};
 use super::open::{LogConfig, open_error};
 use super::{Log, store_file};
 use crate::clock::IdSource;
 use crate::codec::facts_of;
-use crate::domain::{EventId, Position, RecordForm, Revision, StreamName, Timestamp};
+use crate::domain::{EventId, Position, RecordForm, Revision, StoreId, StreamName, Timestamp};
 use crate::index::{SEGMENT_LEN, Segment, SegmentStore, Tail, layout};
+use crate::journal::salvage::{self, Piece};
 use crate::journal::{
     self, ChainHash, Direction, Frame, Journal, ReadError as JournalError, Record, SledJournal,
 };
@@ -72,17 +74,15 @@ impl Log {
 pub fn verify_directory(
     config: &LogConfig,
     ids: &dyn IdSource,
-    mut report: impl FnMut(VerifyEvent) -> bool,
+    report: impl FnMut(VerifyEvent) -> bool,
 ) -> Result<VerifyReport, OpenError> {
     let _lock = store_file::lock(&config.directory)?;
     let store = store_file::store_id(&config.directory, ids)?;
     let opened = SledJournal::open(&config.directory.join("journal"), store, config.journal_cache_bytes);
     let journal = match opened {
         Ok(opened) => opened.journal,
-        Err(journal::OpenError::Corrupt { first, last, fault }) => {
-            report(VerifyEvent::Finding(Finding { first, last, description: fault.to_string() }));
-            let chain = journal::Tail::origin(store).chain;
-            return Ok(VerifyReport { events: 0, segments: 0, findings: 1, chain });
+        Err(error @ (journal::OpenError::Corrupt { .. } | journal::OpenError::Store { .. })) => {
+            return verify_files(&config.directory, store, &error, report);
         }
         Err(error) => return Err(open_error(error)),
     };
@@ -103,6 +103,42 @@ pub fn verify_directory(
         );
     }
     Ok(verification.run())
+}
+
+/// Checks the raw files of a journal that cannot be opened: every event that is there is found, and what is not is named.
+fn verify_files(
+    directory: &Path,
+    store: StoreId,
+    refused: &journal::OpenError,
+    mut report: impl FnMut(VerifyEvent) -> bool,
+) -> Result<VerifyReport, OpenError> {
+    let pieces = salvage::examine(&directory.join("journal"), store).map_err(open_error)?;
+    let mut outcome =
+        VerifyReport { events: 0, segments: 0, findings: 1, chain: journal::Tail::origin(store).chain };
+    let mut last = Position::ZERO;
+    let mut wanted = true;
+    for piece in &pieces {
+        match piece {
+            Piece::Sound(frame) => {
+                outcome.events += frame.events;
+                (outcome.chain, last) = (frame.chain, frame.range.last);
+            }
+            Piece::Lost(run) => {
+                outcome.findings += 1;
+                (outcome.chain, last) = (run.after, run.last);
+                let description = "no sound frame holds these events".to_owned();
+                let finding = Finding { first: run.first, last: run.last, description };
+                wanted = wanted && report(VerifyEvent::Finding(finding));
+            }
+        }
+    }
+    if wanted {
+        let description = format!("the journal cannot be opened as it is: {}", causes(refused));
+        let finding = Finding { first: Position(1), last, description };
+        report(VerifyEvent::Finding(finding));
+        report(VerifyEvent::Progress { position: last, head: last });
+    }
+    Ok(outcome)
 }
 
 /// A check under way.

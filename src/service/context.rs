@@ -171,6 +171,11 @@ impl Context {
         match error {
             EraseError::Append(error) => self.append_failed(error),
             EraseError::Incomplete(_) => status::erase_error(error, &self.incident(error)),
+            EraseError::Kept(kept) => {
+                // The path is the operator's to know, not the client's.
+                error!(kept = %kept.display(), "not erased: files that a repair kept hold contents too");
+                status::erase_error(error, "")
+            }
             EraseError::Unknown(_) | EraseError::Reserved(_) | EraseError::Invalid(_) => {
                 status::erase_error(error, "")
             }

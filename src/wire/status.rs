@@ -299,6 +299,8 @@ pub fn erase_error(error: &EraseError, incident: &str) -> Status {
             let rule = "must not be an event of the server's own: it records what was done";
             invalid_fields(&Invalid::one("event_id", rule))
         }
+        EraseError::Kept(_) => Failure::new(Code::FailedPrecondition, ErrorReason::ErasureBlocked)
+            .status("files that a repair kept hold contents too: they must be removed first"),
         EraseError::Invalid(invalid) => invalid_fields(invalid),
         EraseError::Append(error) => append_error(error, incident),
         EraseError::Incomplete(_) => Failure::new(Code::Internal, ErrorReason::ErasureIncomplete)

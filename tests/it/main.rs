@@ -14,6 +14,7 @@
 
 mod append;
 mod clients;
+mod damage;
 mod data;
 mod erase;
 mod errors;

@@ -1,0 +1,178 @@
+//! Looks at the store's own log before the store does, because the store repairs it by overwriting.
+//!
+//! sled 0.34.7 reads its log from the last snapshot on, takes the first entry with a wrong checksum for the torn end of
+//! a crash, and overwrites everything behind it with zeros. After a crash that is right. After one flipped bit it wipes
+//! out acknowledged commits that are still there, whole, behind the damage. So before the store opens its files this
+//! finds where it would stop, and whether anything that is needed lies behind.
+//!
+//! ```text
+//! file      segments of 4 MiB, in any order; each begins with 20 bytes:
+//!           CRC-32 of the rest, log sequence number, highest stable number
+//! segment   messages: CRC-32 (4) kind (1) length, segment number, page id (1–9 bytes each) body
+//! snapshot  `snap.` and, in hexadecimal, the sequence number up to which it holds the pages
+//! ```
+//!
+//! Read from the files of sled 0.34.7, which is pinned. Where something is not as expected, it counts as the end: then
+//! the whole file is looked at, which takes longer and is never wrong.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::ops::Range;
+use std::path::Path;
+
+use super::files::DATA_FILE;
+use super::salvage::frame_here;
+use crate::domain::Position;
+
+const SEGMENT_HEADER_BYTES: usize = 20;
+/// No message begins in the last bytes of a segment.
+const MESSAGE_HEADER_BYTES_MAX: usize = 32;
+const LSN_MASK: u64 = 0x7fff_ffff_ffff_ffff;
+const SNAPSHOT: &str = "snap.";
+const KIND_CORRUPTED: u8 = 0;
+const KIND_CAP: u8 = 2;
+
+/// Gives the parts of the data file that the store would overwrite, if they hold a frame at or below a position.
+///
+/// # Errors
+/// When the files cannot be read.
+pub fn at_risk(place: &Path, segment_bytes: usize, up_to: Position) -> io::Result<Vec<Range<u64>>> {
+    let mut file = match File::open(place.join(DATA_FILE)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let segment = u64::try_from(segment_bytes).unwrap_or(u64::MAX);
+    let from = snapshot(place)?;
+    let mut segments = live_segments(&mut file, segment, from)?;
+    let mut next = from / segment * segment;
+    let mut start = from % segment;
+    let mut behind = Vec::new();
+    while let Some(offset) = segments.remove(&next) {
+        let bytes = read_segment(&mut file, offset, segment_bytes)?;
+        let begin = usize::try_from(start).unwrap_or(usize::MAX).max(SEGMENT_HEADER_BYTES);
+        if let Some(end) = end_of_messages(&bytes, begin, next / segment) {
+            let end = offset + u64::try_from(end).unwrap_or(segment);
+            behind.push(end..offset + segment);
+            break;
+        }
+        next += segment;
+        start = 0;
+    }
+    behind.extend(segments.into_values().map(|offset| offset..offset + segment));
+    let mut needed = false;
+    for range in &behind {
+        needed |= holds_frame(&mut file, range, up_to)?;
+    }
+    Ok(if needed { behind } else { Vec::new() })
+}
+
+/// Gives the sequence number up to which the newest snapshot holds the pages.
+fn snapshot(place: &Path) -> io::Result<u64> {
+    let mut newest = 0;
+    for entry in fs::read_dir(place)? {
+        let name = entry?.file_name();
+        let number = name.to_str().and_then(|name| name.strip_prefix(SNAPSHOT));
+        newest = newest.max(number.and_then(|number| u64::from_str_radix(number, 16).ok()).unwrap_or(0));
+    }
+    Ok(newest)
+}
+
+/// Gives the segments whose messages are not all in the snapshot: their numbers, and where they lie.
+fn live_segments(file: &mut File, segment: u64, from: u64) -> io::Result<BTreeMap<u64, u64>> {
+    let len = file.seek(SeekFrom::End(0))?;
+    let mut found = BTreeMap::new();
+    let mut offset = 0;
+    while offset + to_u64(SEGMENT_HEADER_BYTES) <= len {
+        let mut header = [0; SEGMENT_HEADER_BYTES];
+        file.seek(SeekFrom::Start(offset))?;
+        file.read_exact(&mut header)?;
+        if let Some(number) = segment_number(&header)
+            && number.is_multiple_of(segment)
+            && number + segment > from
+        {
+            found.insert(number, offset);
+        }
+        offset += segment;
+    }
+    Ok(found)
+}
+
+fn segment_number(header: &[u8; SEGMENT_HEADER_BYTES]) -> Option<u64> {
+    let (checksum, rest) = header.split_first_chunk::<4>()?;
+    let number = u64::from_le_bytes(*rest.first_chunk()?) ^ LSN_MASK;
+    (u32::from_le_bytes(*checksum) ^ u32::MAX == crc32fast::hash(rest)).then_some(number)
+}
+
+fn read_segment(file: &mut File, offset: u64, segment_bytes: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(segment_bytes);
+    file.seek(SeekFrom::Start(offset))?;
+    file.take(to_u64(segment_bytes)).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Gives where in a segment the sound messages end; `None` where they fill it.
+fn end_of_messages(bytes: &[u8], begin: usize, number: u64) -> Option<usize> {
+    let mut at = begin;
+    while at + MESSAGE_HEADER_BYTES_MAX <= bytes.len() {
+        match message(bytes.get(at..)?, number) {
+            Some((KIND_CAP, _)) => return None,
+            Some((_, len)) => at += len,
+            None => return Some(at),
+        }
+    }
+    None
+}
+
+/// Gives the kind and length of the sound message that begins bytes.
+fn message(bytes: &[u8], expected_number: u64) -> Option<(u8, usize)> {
+    let (checksum, header) = bytes.split_first_chunk::<4>()?;
+    let (kind, mut rest) = header.split_first()?;
+    let len = usize::try_from(number(&mut rest)?).ok()?;
+    let segment = number(&mut rest)?;
+    let _page = number(&mut rest)?;
+    let header_len = bytes.len() - rest.len();
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(rest.get(..len)?);
+    hasher.update(bytes.get(4..header_len)?);
+    let sound = hasher.finalize() ^ u32::MAX == u32::from_le_bytes(*checksum);
+    (sound && segment == expected_number && *kind != KIND_CORRUPTED).then_some((*kind, header_len + len))
+}
+
+/// Reads a number of one to nine bytes, as SQLite 4 writes them but little-endian.
+fn number(bytes: &mut &[u8]) -> Option<u64> {
+    let (first, rest) = bytes.split_first()?;
+    let byte = |at: usize| rest.get(at).copied().map(u64::from);
+    let (value, used) = match *first {
+        0..=240 => (u64::from(*first), 0),
+        241..=248 => (240 + 256 * (u64::from(*first) - 241) + byte(0)?, 1),
+        249 => (2_288 + 256 * byte(0)? + byte(1)?, 2),
+        wide => {
+            let used = usize::from(wide) - 247;
+            let mut whole = [0; 8];
+            whole.get_mut(..used)?.copy_from_slice(rest.get(..used)?);
+            (u64::from_le_bytes(whole), used)
+        }
+    };
+    *bytes = rest.get(used..)?;
+    Some(value)
+}
+
+fn holds_frame(file: &mut File, range: &Range<u64>, up_to: Position) -> io::Result<bool> {
+    let len = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+    let bytes = read_segment(file, range.start, len)?;
+    let mut at = 0;
+    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        match frame_here(rest) {
+            Some((frame, _)) if frame.first() <= up_to => return Ok(true),
+            Some((frame, _)) => at += frame.encoded().len(),
+            None => at += 1,
+        }
+    }
+    Ok(false)
+}
+
+fn to_u64(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
+}
