@@ -36,6 +36,7 @@ named!(
     EntryVersion,
     Event,
     Filter,
+    GetLogProofResponse,
     GetServerInfoResponse,
     VerifyResponse,
 );

@@ -33,6 +33,7 @@ pub mod info;
 pub mod input;
 pub mod json;
 pub mod output;
+pub mod proof;
 pub mod query_args;
 pub mod serve;
 pub mod signal;
@@ -91,6 +92,7 @@ enum Command {
     Count(count::Count),
     Tail(tail::Tail),
     Verify(verify::Verify),
+    Proof(proof::Proof),
     Info(info::Info),
     Bench(bench::Bench),
     Explain(explain::Explain),
@@ -155,6 +157,7 @@ fn execute(command: &Command, context: &Context) -> Result<(), Failure> {
             Command::Count(command) => command.run(context).await,
             Command::Tail(command) => command.run(context).await,
             Command::Verify(command) => command.run(context).await,
+            Command::Proof(command) => command.run(context).await,
             Command::Info(command) => command.run(context).await,
             Command::Bench(command) => command.run(context).await,
             Command::Explain(command) => command.run(context),

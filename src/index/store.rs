@@ -5,6 +5,12 @@
 //! ```text
 //! key: segment number(8, big-endian) chunk number(4, big-endian)   value: lz4 of up to 256 KiB
 //! ```
+//!
+//! Beside them stand the Merkle roots of whole segments, in a tree `roots`:
+//!
+//! ```text
+//! key: segment number(8, big-endian)   value: chain hash at its end(32) root(32) CRC-32C of both(4, big-endian)
+//! ```
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -16,6 +22,7 @@ use super::layout::{self, LayoutError};
 const CHUNK_BYTES: usize = 256 * 1_024;
 /// Most bytes that one chunk may claim to hold when it is read back.
 const CHUNK_BYTES_MAX: usize = 2 * CHUNK_BYTES;
+const ROOTS_TREE: &str = "roots";
 
 /// Says why the store of segments failed. The index can always be built again.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +39,7 @@ pub enum SegmentStoreError {
 #[derive(Clone, Debug)]
 pub struct SegmentStore {
     db: sled::Db,
+    roots: sled::Tree,
 }
 
 impl SegmentStoreError {
@@ -61,7 +69,39 @@ impl SegmentStore {
             .cache_capacity(16 * 1_024 * 1_024)
             .segment_size(8 * 1_024 * 1_024)
             .flush_every_ms(None);
-        Ok(Self { db: guarded(|| config.open())? })
+        guarded(|| {
+            let db = config.open()?;
+            let roots = db.open_tree(ROOTS_TREE)?;
+            Ok(Self { db, roots })
+        })
+    }
+
+    /// Writes the Merkle root over the events of a segment, and flushes as [`SegmentStore::put`] does.
+    ///
+    /// # Errors
+    /// [`SegmentStoreError`] when sled refuses.
+    pub fn put_root(&self, number: u64, root: &[u8; 32], chain: &[u8; 32]) -> Result<(), SegmentStoreError> {
+        let mut value = [chain.as_slice(), root.as_slice()].concat();
+        value.extend_from_slice(&crc32c::crc32c(&value).to_be_bytes());
+        guarded(|| {
+            self.roots.insert(number.to_be_bytes(), value.as_slice())?;
+            self.db.flush()?;
+            Ok(())
+        })
+    }
+
+    /// Reads the Merkle root of a segment that is tied to `chain`; `None` when it is missing, damaged, or of another
+    /// log.
+    ///
+    /// # Errors
+    /// [`SegmentStoreError`] when sled cannot read.
+    pub fn root_of(&self, number: u64, chain: &[u8; 32]) -> Result<Option<[u8; 32]>, SegmentStoreError> {
+        let value = guarded(|| self.roots.get(number.to_be_bytes()))?;
+        Ok(value.and_then(|value| {
+            let (body, check) = value.split_last_chunk::<4>()?;
+            let root = body.strip_prefix(chain)?.try_into().ok()?;
+            (crc32c::crc32c(body).to_be_bytes() == *check).then_some(root)
+        }))
     }
 
     /// Writes a segment and flushes. Losing it in a power cut costs a rebuild, so nothing is synced.

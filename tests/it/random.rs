@@ -25,6 +25,8 @@ mod compare;
 mod large;
 #[path = "random_parts.rs"]
 mod parts;
+#[path = "random_proof.rs"]
+mod proof;
 #[path = "random_threads.rs"]
 mod threads;
 
@@ -105,6 +107,7 @@ const OUTCOMES: &[&str] = &[
     "page followed",
     "link out of effect",
     "history of many",
+    "proof",
 ];
 
 /// A log, and the model of it.
@@ -176,7 +179,8 @@ impl World {
             82..86 => self.read_forward(),
             86..90 => self.read_backward(),
             90..93 => self.subscribe(),
-            93..98 => self.look_up(),
+            93..96 => self.look_up(),
+            96..98 => self.prove(),
             _ => self.restart(),
         }
         assert_eq!(self.log().head().position, self.model.head());
