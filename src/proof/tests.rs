@@ -252,8 +252,10 @@ fn a_tree_continues_the_empty_one_and_only_with_an_empty_proof() {
 fn hashes_have_one_text() {
     let text = ROOTS[8];
     assert_eq!(hash(text).to_string(), text);
-    for wrong in [&text[1..], &text.to_uppercase(), &format!("{text}0"), &format!("{}g", &text[1..]), ""] {
-        assert_eq!(Hash::parse(wrong), None, "{wrong}");
+    let wrong =
+        [text.replacen('5', "", 1), text.to_uppercase(), format!("{text}0"), text.replacen('5', "g", 1)];
+    for wrong in wrong {
+        assert_eq!(Hash::parse(&wrong), None, "{wrong}");
     }
 }
 
@@ -295,8 +297,8 @@ fn a_note_with_any_byte_changed_is_not_believed() {
                 assert!(Note::open(changed, &key).is_err(), "byte {at}, bit {bit}");
             }
         }
-        if C2SP_NOTE.is_char_boundary(at) {
-            assert!(Note::open(&C2SP_NOTE[..at], &key).is_err(), "cut at {at}");
+        if let Some(cut) = C2SP_NOTE.get(..at) {
+            assert!(Note::open(cut, &key).is_err(), "cut at {at}");
         }
     }
 }

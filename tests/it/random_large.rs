@@ -14,7 +14,7 @@ use annals::timeline::{self, CountRequest, ListRequest};
 
 use super::START;
 use super::compare::{filter_of, window_of};
-use super::proof::{assert_proofs, leaves_of};
+use super::proof::{assert_proofs, leaves_of, replace_stored_root};
 use crate::generate::{Generator, Proposed, Rng, STREAMS, propose};
 use crate::model::Model;
 
@@ -54,6 +54,20 @@ fn sealed_loaded_and_rebuilt_segments_answer_as_the_model_answers() {
     ask(&log, &model, &mut generator);
     prove(&log, &leaves, &mut generator.rng);
     assert_stored_segments_equal_a_rebuild(&log);
+    let store = log.store_id();
+    log.close().unwrap();
+    drop(log);
+    let wrong = replace_stored_root(directory.path(), store, &leaves);
+    let (log, _) = open(directory.path());
+    assert_eq!(log.proofs().root(Position(SEGMENT_LEN)).unwrap(), wrong, "nothing is read beyond it");
+    let mut findings = Vec::new();
+    log.verify(|event| {
+        findings.extend(matches!(event, VerifyEvent::Finding(_)).then_some(event));
+        true
+    });
+    let [VerifyEvent::Finding(finding)] = &findings[..] else { panic!("{findings:?}") };
+    assert_eq!((finding.first, finding.last), (Position(1), Position(SEGMENT_LEN)));
+    assert!(finding.description.contains("Merkle root"));
 }
 
 /// Proves something of states that end at, beside and between the borders of segments.

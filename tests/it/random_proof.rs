@@ -1,7 +1,11 @@
 //! Roots and proofs of random states, compared with the recursion over all leaves.
 
-use annals::domain::Position;
-use annals::log::Log;
+use std::path::Path;
+
+use annals::domain::{Position, StoreId};
+use annals::index::{SEGMENT_LEN, SegmentStore};
+use annals::journal::{Journal as _, SledJournal};
+use annals::log::{Log, rebuild};
 use annals::proof::{Hash, merkle};
 
 use super::World;
@@ -38,6 +42,24 @@ pub(crate) fn assert_proofs(
     assert_eq!(bytes_of(&path), naive::consistency(earlier, leaves), "{first} to {size}");
     let first_root = proofs.root(first).unwrap();
     assert!(merkle::continues((first.0, &first_root), (size.0, &root), &path));
+}
+
+/// Finds the root of each whole segment in the index database of a closed log, and puts a wrong one in the place of the
+/// first: an opened log must take it from there, and a check must tell.
+pub(crate) fn replace_stored_root(directory: &Path, store_id: StoreId, leaves: &[Vec<u8>]) -> Hash {
+    let store = SegmentStore::open(&directory.join("index")).unwrap();
+    let journal = SledJournal::open(&directory.join("journal"), store_id, 1 << 20).unwrap().journal;
+    let wrong = Hash::leaf(b"wrong");
+    for (number, leaves) in (0..).zip(leaves.chunks_exact(usize::try_from(SEGMENT_LEN).unwrap())) {
+        let chain = rebuild::chain_at(&journal, Position((number + 1) * SEGMENT_LEN)).unwrap();
+        assert_eq!(store.root_of(number, chain.as_bytes()).unwrap(), Some(naive::root(leaves)));
+        assert_eq!(store.root_of(number, &[0; 32]).unwrap(), None, "it is of another history");
+        if number == 0 {
+            store.put_root(number, wrong.as_bytes(), chain.as_bytes()).unwrap();
+        }
+    }
+    journal.close().unwrap();
+    wrong
 }
 
 impl World {
