@@ -22,6 +22,15 @@ pub trait IdSource: Send + Sync + Debug {
     fn store_id(&self) -> StoreId;
     /// Makes 16 bytes that nobody can guess.
     fn salt(&self) -> [u8; 16];
+    /// Makes 32 bytes for a secret key.
+    fn secret(&self) -> [u8; 32] {
+        // A salt has 122 random bits, three have more than the 256 needed.
+        let mut hasher = blake3::Hasher::new_derive_key("annals secret key v1");
+        for _ in 0..3 {
+            hasher.update(&self.salt());
+        }
+        hasher.finalize().into()
+    }
 }
 
 /// The machine's clock and random source.

@@ -69,6 +69,7 @@ fn facts(info: &GetServerInfoResponse) -> Vec<(&'static str, String)> {
         let text = format!("frame {}, segment {}, store {}", formats.frame, formats.segment, formats.store);
         facts.push(("formats on disk", text));
     }
+    facts.push(("verifier key", info.verifier_key.clone()));
     facts
 }
 

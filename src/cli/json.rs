@@ -37,6 +37,7 @@ named!(
     EntryVersion,
     Event,
     Filter,
+    GetLogProofResponse,
     GetServerInfoResponse,
     VerifyResponse,
 );

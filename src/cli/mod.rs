@@ -34,6 +34,7 @@ pub mod info;
 pub mod input;
 pub mod json;
 pub mod output;
+pub mod proof;
 pub mod query_args;
 pub mod repair;
 pub mod serve;
@@ -95,6 +96,7 @@ enum Command {
     Verify(verify::Verify),
     Repair(repair::Repair),
     Erase(erase::Erase),
+    Proof(proof::Proof),
     Info(info::Info),
     Bench(bench::Bench),
     Explain(explain::Explain),
@@ -161,6 +163,7 @@ fn execute(command: &Command, context: &Context) -> Result<(), Failure> {
             Command::Verify(command) => command.run(context).await,
             Command::Repair(command) => command.run(),
             Command::Erase(command) => command.run(context).await,
+            Command::Proof(command) => command.run(context).await,
             Command::Info(command) => command.run(context).await,
             Command::Bench(command) => command.run(context).await,
             Command::Explain(command) => command.run(context),

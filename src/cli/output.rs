@@ -19,6 +19,15 @@ pub fn line(text: impl Display) -> Result<(), Failure> {
     writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|error| write_failure(&error))
 }
 
+/// Writes text that ends its lines itself to standard output.
+///
+/// # Errors
+/// As [`line`].
+pub fn text(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| write_failure(&error))
+}
+
 /// Writes one line to standard error. There is nowhere to report that this failed.
 pub fn note(text: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{text}");

@@ -144,9 +144,10 @@ pub fn open_failure(error: &OpenError) -> Failure {
     match error {
         OpenError::Locked => Failure::caused(Exit::Temporary, what, error),
         OpenError::Io { source, .. } => Failure::caused(io_exit(source), what, error),
-        OpenError::StoreFile { .. } | OpenError::WrongStore { .. } | OpenError::Read(_) => {
-            Failure::caused(Exit::Data, what, error)
-        }
+        OpenError::StoreFile { .. }
+        | OpenError::SigningKey { .. }
+        | OpenError::WrongStore { .. }
+        | OpenError::Read(_) => Failure::caused(Exit::Data, what, error),
         OpenError::Format { .. } => Failure::caused(Exit::Data, what, error)
             .hint("a later version of annals wrote it; use that version"),
         OpenError::Erase(_) => Failure::caused(Exit::Io, what, error),

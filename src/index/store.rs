@@ -5,6 +5,12 @@
 //! ```text
 //! key: segment number(8, big-endian) chunk number(4, big-endian)   value: lz4 of up to 256 KiB
 //! ```
+//!
+//! Beside them stand the Merkle roots of whole segments, in a tree `roots`:
+//!
+//! ```text
+//! key: segment number(8, big-endian)   value: chain hash at its end(32) root(32) CRC-32C of both(4, big-endian)
+//! ```
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -19,6 +25,7 @@ use super::layout::{self, LayoutError};
 const CHUNK_BYTES: usize = 256 * 1_024;
 /// Most bytes that one chunk may claim to hold when it is read back.
 const CHUNK_BYTES_MAX: usize = 2 * CHUNK_BYTES;
+const ROOTS_TREE: &str = "roots";
 
 /// Says why the store of segments failed. The index can always be built again.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +46,7 @@ pub enum SegmentStoreError {
 pub struct SegmentStore {
     directory: PathBuf,
     /// `None` where it was emptied and could not be opened again: the index then stays in memory.
-    db: Arc<RwLock<Option<sled::Db>>>,
+    database: Arc<RwLock<Option<Database>>>,
 }
 
 impl SegmentStoreError {
@@ -59,8 +66,8 @@ impl SegmentStore {
     /// # Errors
     /// [`SegmentStoreError`] when it cannot be opened; the caller may delete the directory and go on.
     pub fn open(directory: &Path) -> Result<Self, SegmentStoreError> {
-        let db = Arc::new(RwLock::new(Some(open(directory)?)));
-        Ok(Self { directory: directory.to_owned(), db })
+        let database = Arc::new(RwLock::new(Some(Database::open(directory)?)));
+        Ok(Self { directory: directory.to_owned(), database })
     }
 
     /// Deletes all segments with their files, so that no byte of them is left, and begins anew.
@@ -69,24 +76,61 @@ impl SegmentStore {
     /// [`SegmentStoreError`] when files cannot be deleted, or no new database can be made; the index then stays in
     /// memory.
     pub fn reset(&self) -> Result<(), SegmentStoreError> {
-        let mut db = self.db.write();
+        // Roots hold nothing of a content, and take a read of the whole log to compute.
+        let kept = self.with(|database| database.roots.iter().collect::<Result<Vec<_>, _>>());
+        let mut database = self.database.write();
         // The last handle: its files are closed before they are deleted.
-        *db = None;
+        *database = None;
         std::fs::remove_dir_all(&self.directory).map_err(sled::Error::Io)?;
         if let Some(parent) = self.directory.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             std::fs::File::open(parent).and_then(|parent| parent.sync_all()).map_err(sled::Error::Io)?;
         }
-        *db = Some(open(&self.directory)?);
-        Ok(())
+        *database = Some(Database::open(&self.directory)?);
+        drop(database);
+        let kept = kept?;
+        self.with(|database| {
+            for (number, root) in kept {
+                database.roots.insert(number, root)?;
+            }
+            database.db.flush().map(drop)
+        })
     }
 
     fn with<T>(
         &self,
-        work: impl FnOnce(&sled::Db) -> Result<T, sled::Error>,
+        work: impl FnOnce(&Database) -> Result<T, sled::Error>,
     ) -> Result<T, SegmentStoreError> {
-        let db = self.db.read();
-        let db = db.as_ref().ok_or(SegmentStoreError::Gone)?;
-        guarded(|| work(db))
+        let database = self.database.read();
+        let database = database.as_ref().ok_or(SegmentStoreError::Gone)?;
+        guarded(|| work(database))
+    }
+
+    /// Writes the Merkle root over the events of a segment, and flushes as [`SegmentStore::put`] does.
+    ///
+    /// # Errors
+    /// [`SegmentStoreError`] when sled refuses.
+    pub fn put_root(&self, number: u64, root: &[u8; 32], chain: &[u8; 32]) -> Result<(), SegmentStoreError> {
+        let mut value = [chain.as_slice(), root.as_slice()].concat();
+        value.extend_from_slice(&crc32c::crc32c(&value).to_be_bytes());
+        self.with(|database| {
+            database.roots.insert(number.to_be_bytes(), value.as_slice())?;
+            database.db.flush()?;
+            Ok(())
+        })
+    }
+
+    /// Reads the Merkle root of a segment that is tied to `chain`; `None` when it is missing, damaged, or of another
+    /// log.
+    ///
+    /// # Errors
+    /// [`SegmentStoreError`] when sled cannot read.
+    pub fn root_of(&self, number: u64, chain: &[u8; 32]) -> Result<Option<[u8; 32]>, SegmentStoreError> {
+        let value = self.with(|database| database.roots.get(number.to_be_bytes()))?;
+        Ok(value.and_then(|value| {
+            let (body, check) = value.split_last_chunk::<4>()?;
+            let root = body.strip_prefix(chain)?.try_into().ok()?;
+            (crc32c::crc32c(body).to_be_bytes() == *check).then_some(root)
+        }))
     }
 
     /// Writes a segment and flushes. Losing it in a power cut costs a rebuild, so nothing is synced.
@@ -95,7 +139,8 @@ impl SegmentStore {
     /// [`SegmentStoreError`] when sled refuses; an earlier copy may then be gone.
     pub fn put(&self, number: u64, segment: &Segment, chain: &[u8; 32]) -> Result<(), SegmentStoreError> {
         let bytes = layout::encode(segment, chain);
-        self.with(|db| {
+        self.with(|database| {
+            let db = &database.db;
             let mut batch = sled::Batch::default();
             for key in db.scan_prefix(number.to_be_bytes()).keys() {
                 batch.remove(key?);
@@ -114,8 +159,9 @@ impl SegmentStore {
     /// # Errors
     /// [`SegmentStoreError::Sled`] when sled cannot read.
     pub fn bytes_of(&self, number: u64) -> Result<Option<Vec<u8>>, SegmentStoreError> {
-        let values =
-            self.with(|db| db.scan_prefix(number.to_be_bytes()).values().collect::<Result<Vec<_>, _>>())?;
+        let values = self.with(|database| {
+            database.db.scan_prefix(number.to_be_bytes()).values().collect::<Result<Vec<_>, _>>()
+        })?;
         let mut bytes = Vec::new();
         for value in values {
             let claimed = lz4_flex::block::uncompressed_size(&value).map_or(usize::MAX, |(size, _)| size);
@@ -145,18 +191,31 @@ impl SegmentStore {
     }
 }
 
-fn open(directory: &Path) -> Result<sled::Db, SegmentStoreError> {
-    // Waits a moment for whoever held it, and removes what a crash left half-written.
-    if !crate::journal::files::prepare(directory).map_err(sled::Error::Io)? {
-        let busy = std::io::Error::new(std::io::ErrorKind::WouldBlock, "the index database is in use");
-        return Err(sled::Error::Io(busy).into());
+/// An open database.
+#[derive(Debug)]
+struct Database {
+    db: sled::Db,
+    roots: sled::Tree,
+}
+
+impl Database {
+    fn open(directory: &Path) -> Result<Self, SegmentStoreError> {
+        // Waits a moment for whoever held it, and removes what a crash left half-written.
+        if !crate::journal::files::prepare(directory).map_err(sled::Error::Io)? {
+            let busy = std::io::Error::new(std::io::ErrorKind::WouldBlock, "the index database is in use");
+            return Err(sled::Error::Io(busy).into());
+        }
+        let config = sled::Config::new()
+            .path(directory)
+            .cache_capacity(16 * 1_024 * 1_024)
+            .segment_size(8 * 1_024 * 1_024)
+            .flush_every_ms(None);
+        guarded(|| {
+            let db = config.open()?;
+            let roots = db.open_tree(ROOTS_TREE)?;
+            Ok(Self { db, roots })
+        })
     }
-    let config = sled::Config::new()
-        .path(directory)
-        .cache_capacity(16 * 1_024 * 1_024)
-        .segment_size(8 * 1_024 * 1_024)
-        .flush_every_ms(None);
-    guarded(|| config.open())
 }
 
 /// Turns a panic of sled, which it answers some damage with, into an error: a damaged index is built again.

@@ -104,6 +104,13 @@ impl Record {
     /// As [`Record::digest`], in a buffer that serves many records: hashing one short run of bytes
     /// is faster than hashing its parts.
     pub(super) fn digest_with(&self, facts: &mut Vec<u8>) -> [u8; 32] {
+        self.write_facts(facts);
+        blake3::hash(facts).into()
+    }
+
+    /// Puts into a buffer, in place of what it holds, every stored fact: what [`Record::digest`] is over, and what a
+    /// leaf of the Merkle tree is over. The content stands there by its salted digest only.
+    pub fn write_facts(&self, facts: &mut Vec<u8>) {
         let stream = self.stream.as_str().as_bytes();
         facts.clear();
         facts.put_slice(DIGEST_TAG);
@@ -116,6 +123,13 @@ impl Record {
         facts.put_slice(stream);
         facts.put_u64(self.server_fields.len() as u64);
         facts.put_slice(&self.server_fields);
-        blake3::hash(facts).into()
+    }
+    /// Reads from facts, as [`Record::write_facts`] gives them, where the record stands and which event it is.
+    #[must_use]
+    pub fn named_by_facts(facts: &[u8]) -> Option<(Position, EventId)> {
+        let (position, rest) = facts.strip_prefix(DIGEST_TAG)?.split_first_chunk()?;
+        // Between them: revision and time.
+        let id = rest.get(16..)?.first_chunk()?;
+        Some((Position(u64::from_be_bytes(*position)), EventId::from_bytes(*id)))
     }
 }

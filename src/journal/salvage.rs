@@ -390,6 +390,9 @@ mod tests {
         }
     }
 
+    /// Frames dropped, and the runs that are then lost.
+    type Case<'a> = (&'a [usize], &'a [(u64, u64)]);
+
     #[test]
     fn what_is_not_found_is_lost_and_the_chain_goes_on_behind_it() {
         let (dir, frames) = file_of(&[1, 70, 130, 3]);
@@ -397,7 +400,7 @@ mod tests {
         let end = frames.last().unwrap();
         let mark = Some((end.last(), end.chain()));
         // frames: 1, 2–65, 66–71, 72–135, 136–199, 200–201, 202–204; dropped, then expected
-        let cases: [(&[usize], &[(u64, u64)]); 6] = [
+        let cases: [Case<'_>; 6] = [
             (&[], &[]),
             (&[0], &[(1, 1)]),
             (&[1, 2], &[(2, 71)]),

@@ -185,6 +185,14 @@ pub enum OpenError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The file with the signing key holds none, or another store's.
+    #[error("{path} is not the signing key of this store: {reason}")]
+    SigningKey {
+        /// Which.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The store was written by a later version of the program.
     #[error("the store has format {found}, this program knows up to {known}")]
     Format {

@@ -16,6 +16,7 @@ pub mod error;
 pub mod head;
 pub mod links;
 pub mod open;
+pub mod proofs;
 pub mod queue;
 pub mod reader;
 pub mod rebuild;
@@ -23,6 +24,7 @@ pub mod repair;
 pub mod scan;
 pub mod seal;
 pub mod sequencer;
+pub mod signing_key;
 pub mod stage;
 pub mod store_file;
 pub mod verify;
@@ -42,6 +44,7 @@ pub use erase::{EraseError, Erased};
 pub use error::{AppendError, ConditionViolation, OpenError, QueueFull, ViolatedCondition};
 pub use head::Head;
 pub use open::{LogConfig, OpenProgress, OpenReport};
+pub use proofs::Proofs;
 pub use queue::QueueLimits;
 pub use reader::Reader;
 pub use scan::{Batch, BatchLimits, Scan};
@@ -52,6 +55,7 @@ use crate::codec::erased::EraseOrder;
 use crate::domain::StoreId;
 use crate::index::{Index, SegmentStore};
 use crate::journal::Journal;
+use crate::proof::Signer;
 use queue::{Pending, PendingErase, Queue, Work};
 
 /// An open log. Cheap to share; dropping the last handle after [`Log::close`] releases its files.
@@ -60,6 +64,8 @@ pub struct Log {
     journal: Arc<dyn Journal>,
     index: Arc<Index>,
     segments: Option<SegmentStore>,
+    proofs: Arc<Proofs>,
+    signer: Signer,
     head: watch::Receiver<Head>,
     queue: Arc<Queue>,
     clock: Arc<dyn Clock>,
@@ -106,6 +112,18 @@ impl Log {
     #[must_use]
     pub fn ids(&self) -> &Arc<dyn IdSource> {
         &self.ids
+    }
+
+    /// Gives the Merkle tree over the log.
+    #[must_use]
+    pub fn proofs(&self) -> &Arc<Proofs> {
+        &self.proofs
+    }
+
+    /// Gives the key that signs for the log.
+    #[must_use]
+    pub const fn signer(&self) -> &Signer {
+        &self.signer
     }
 
     /// Tells whether the log takes writes.

@@ -15,7 +15,7 @@ use super::queue::{Queue, QueueLimits};
 use super::rebuild::{self, chain_at};
 use super::seal::{FULL_TAILS_MAX, Sealer};
 use super::sequencer::Sequencer;
-use super::{Log, store_file};
+use super::{Log, Proofs, signing_key, store_file};
 use crate::clock::{Clock, IdSource, Stopwatch};
 use crate::domain::Position;
 use crate::index::{Index, SEGMENT_LEN, Segment, SegmentStore};
@@ -94,12 +94,14 @@ impl Log {
         let store = store_file::store_id(&config.directory, ids.as_ref())?;
         let opened = SledJournal::open(&config.directory.join("journal"), store, config.journal_cache_bytes)
             .map_err(open_error)?;
+        let signer = signing_key::load_or_make(&config.directory, store, ids.as_ref())?;
         let segments = open_segments(&config.directory.join("index"));
         let rolled_back = opened.frames_rolled_back;
         let journal: Arc<dyn Journal> = Arc::new(opened.journal);
         let (mut log, mut report) = Self::over(journal, segments, config.queue, (clock, ids), progress)?;
         log.lock = Some(lock);
         log.directory = Some(config.directory.clone());
+        log.signer = signer;
         report.frames_rolled_back = rolled_back;
         Ok((log, report))
     }
@@ -134,10 +136,12 @@ impl Log {
             segments: segments.clone(),
             sealing: Arc::clone(&sealing),
         };
+        let proofs = Arc::new(Proofs::new(Arc::clone(&journal), segments.clone()));
         let sealer = Sealer {
             journal: Arc::clone(&journal),
             index: Arc::clone(&index),
             segments: segments.clone(),
+            proofs: Arc::clone(&proofs),
             full_tails: to_seal,
             sealing,
         };
@@ -146,10 +150,23 @@ impl Log {
             spawn("annals-sealer", move || sealer.run())?,
         ];
         let threads = Mutex::new(threads);
-        Ok((
-            Self { journal, index, segments, head, queue, clock, ids, threads, directory: None, lock: None },
-            report,
-        ))
+        // Replaced by the key of the directory, if there is one.
+        let signer = signing_key::make(journal.store_id(), ids.as_ref())?;
+        let log = Self {
+            journal,
+            index,
+            segments,
+            proofs,
+            signer,
+            head,
+            queue,
+            clock,
+            ids,
+            threads,
+            directory: None,
+            lock: None,
+        };
+        Ok((log, report))
     }
 }
 

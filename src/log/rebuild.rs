@@ -83,14 +83,26 @@ pub fn segments(
     numbers: &[u64],
     progress: &(dyn Fn(usize) + Sync),
 ) -> Result<Vec<(u64, Segment)>, ReadError> {
+    on_all_cores(numbers, progress, |number| segment(journal, number))
+}
+
+/// Does work for each number on all cores; gives the outcomes with their numbers, rising.
+///
+/// # Errors
+/// The first [`ReadError`] met.
+pub fn on_all_cores<T: Send>(
+    numbers: &[u64],
+    progress: &(dyn Fn(usize) + Sync),
+    work: impl Fn(u64) -> Result<T, ReadError> + Sync,
+) -> Result<Vec<(u64, T)>, ReadError> {
     let next = AtomicU64::new(0);
-    let built: Mutex<Vec<Result<(u64, Segment), ReadError>>> = Mutex::new(Vec::new());
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(numbers.len().max(1));
+    let built: Mutex<Vec<Result<(u64, T), ReadError>>> = Mutex::new(Vec::new());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(numbers.len());
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 while let Some(number) = take(&next, numbers) {
-                    let outcome = segment(journal, number).map(|segment| (number, segment));
+                    let outcome = work(number).map(|done| (number, done));
                     let mut built = built.lock();
                     built.push(outcome);
                     progress(built.len());
@@ -98,9 +110,9 @@ pub fn segments(
             });
         }
     });
-    let mut segments = built.into_inner().into_iter().collect::<Result<Vec<_>, _>>()?;
-    segments.sort_unstable_by_key(|(number, _)| *number);
-    Ok(segments)
+    let mut done = built.into_inner().into_iter().collect::<Result<Vec<_>, _>>()?;
+    done.sort_unstable_by_key(|(number, _)| *number);
+    Ok(done)
 }
 
 fn take(next: &AtomicU64, numbers: &[u64]) -> Option<u64> {

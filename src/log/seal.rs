@@ -5,6 +5,7 @@ use std::sync::mpsc::Receiver;
 
 use tracing::{debug, warn};
 
+use super::Proofs;
 use super::error::causes;
 use super::rebuild::chain_at;
 use crate::domain::Position;
@@ -21,6 +22,7 @@ pub struct Sealer {
     pub(super) journal: Arc<dyn Journal>,
     pub(super) index: Arc<Index>,
     pub(super) segments: Option<SegmentStore>,
+    pub(super) proofs: Arc<Proofs>,
     pub(super) full_tails: Receiver<Position>,
     pub(super) sealing: Arc<Mutex<()>>,
 }
@@ -35,7 +37,12 @@ impl Sealer {
             let segment = Arc::new(Segment::of(&tail));
             drop(tail);
             self.store(&segment);
+            let number = segment.base().0 / SEGMENT_LEN;
             self.index.seal(segment);
+            // Last: it reads the journal again, and nothing waits for it.
+            if let Err(error) = self.proofs.seal(number) {
+                warn!(error = causes(&error), number, "root of a segment not computed");
+            }
         }
     }
 

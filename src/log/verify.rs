@@ -14,6 +14,7 @@ use crate::journal::salvage::{self, Piece};
 use crate::journal::{
     self, ChainHash, Direction, Frame, Journal, ReadError as JournalError, Record, SledJournal,
 };
+use crate::proof::{Hash, Tree};
 
 /// Positions between two reports of progress.
 const PROGRESS_EVERY: u64 = 8_192;
@@ -161,6 +162,8 @@ struct Verification<'a, R> {
     ids: HashSet<EventId>,
     /// The segment being rebuilt; `None` after damage in it.
     tail: Option<Tail>,
+    /// The Merkle tree over its records, whole only if no record was missed.
+    tree: Tree,
 }
 
 impl<'a, R: FnMut(VerifyEvent) -> bool> Verification<'a, R> {
@@ -182,6 +185,7 @@ impl<'a, R: FnMut(VerifyEvent) -> bool> Verification<'a, R> {
             revisions: HashMap::new(),
             ids: HashSet::new(),
             tail: Some(Tail::after(Position::ZERO)),
+            tree: Tree::default(),
         }
     }
 
@@ -240,6 +244,7 @@ impl<'a, R: FnMut(VerifyEvent) -> bool> Verification<'a, R> {
     fn skip_damage(&mut self) {
         self.damaged = true;
         self.tail = None;
+        self.tree = Tree::default();
         self.recorded_at = None;
         if let Ok(Some(frame)) = self.journal.frame_at(self.next) {
             self.chain = frame.previous();
@@ -285,6 +290,9 @@ impl<'a, R: FnMut(VerifyEvent) -> bool> Verification<'a, R> {
         }
         self.end_of_lost();
         self.events += 1;
+        let mut facts = Vec::new();
+        record.write_facts(&mut facts);
+        self.tree.push(Hash::leaf(&facts));
         let mut wrong = Vec::new();
         if !record.content_is_intact() {
             wrong.push("the content does not match its digest".to_owned());
@@ -320,10 +328,29 @@ impl<'a, R: FnMut(VerifyEvent) -> bool> Verification<'a, R> {
             Err(error) => self.finding(position, position, error.to_string()),
         }
         if position.0.is_multiple_of(SEGMENT_LEN) {
+            self.root(position);
             self.segment(position);
         }
         if position.0.is_multiple_of(PROGRESS_EVERY) {
             self.emit(VerifyEvent::Progress { position, head: self.head });
+        }
+    }
+
+    /// Compares the stored Merkle root of the segment that ends here with that of its records.
+    fn root(&mut self, last: Position) {
+        let tree = std::mem::take(&mut self.tree);
+        let Some((store, root)) = self.store.zip(tree.subtree(0, SEGMENT_LEN)) else { return };
+        let number = last.0 / SEGMENT_LEN - 1;
+        let first = Position(number * SEGMENT_LEN + 1);
+        match store.root_of(number, self.chain.as_bytes()) {
+            Ok(stored) if stored.is_none_or(|stored| stored == *root.as_bytes()) => {}
+            Ok(_) => {
+                let description = "the stored Merkle root of the segment differs from that of its events";
+                self.finding(first, last, description.to_owned());
+            }
+            Err(error) => {
+                self.finding(first, last, format!("the stored Merkle root cannot be read: {error}"))
+            }
         }
     }
 

@@ -37,6 +37,7 @@ impl AdminService for Admin {
                 segment: SEGMENT_FORMAT.into(),
                 store: i32::try_from(STORE_FORMAT).unwrap_or(i32::MAX),
             }),
+            verifier_key: log.signer().verifier().to_string(),
         }))
     }
 
@@ -82,9 +83,11 @@ impl AdminService for Admin {
 
     async fn get_log_proof(
         &self,
-        _request: Request<pb::GetLogProofRequest>,
+        request: Request<pb::GetLogProofRequest>,
     ) -> Result<Response<pb::GetLogProofResponse>, Status> {
-        Err(Status::unimplemented("not built yet"))
+        let log = self.0.log()?;
+        let proof = self.0.prove(move |context| context.log_proof(&log, request.get_ref()));
+        Ok(Response::new(proof.await?))
     }
 
     async fn erase_event(

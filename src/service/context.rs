@@ -43,6 +43,7 @@ pub struct Context {
     subscriptions: Arc<Semaphore>,
     queries: Arc<Semaphore>,
     checks: Arc<Semaphore>,
+    proofs: Arc<Semaphore>,
 }
 
 impl Context {
@@ -58,7 +59,8 @@ impl Context {
         let subscriptions = Arc::new(Semaphore::new(limits.subscriptions_max));
         let queries = Arc::new(Semaphore::new(limits.queries_max));
         let checks = Arc::new(Semaphore::new(1));
-        Self { phase, ids, limits, shutdown, started_at, subscriptions, queries, checks }
+        let proofs = Arc::new(Semaphore::new(1));
+        Self { phase, ids, limits, shutdown, started_at, subscriptions, queries, checks, proofs }
     }
 
     /// Gives the log.
@@ -106,6 +108,17 @@ impl Context {
         work: impl FnOnce(&Self) -> Result<T, Status> + Send + 'static,
     ) -> Result<T, Status> {
         self.run(Arc::clone(&self.checks), work).await
+    }
+
+    /// Proves something of the log: one at a time, beside the queries, because proofs share what they read.
+    ///
+    /// # Errors
+    /// As [`Context::query`].
+    pub async fn prove<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, Status> + Send + 'static,
+    ) -> Result<T, Status> {
+        self.run(Arc::clone(&self.proofs), work).await
     }
 
     async fn run<T: Send + 'static>(
@@ -183,7 +196,7 @@ impl Context {
     }
 
     /// Logs a fault of the server's with its causes, once, and names it.
-    fn incident(&self, cause: &(dyn Error + 'static)) -> String {
+    pub(super) fn incident(&self, cause: &(dyn Error + 'static)) -> String {
         let incident = self.ids.event_id().to_string();
         error!(incident, error = causes(cause), "request failed");
         incident

@@ -4,6 +4,7 @@ pub mod admin;
 pub mod context;
 pub mod event_log;
 pub mod present;
+pub mod proof;
 pub mod read;
 pub mod timeline;
 

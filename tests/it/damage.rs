@@ -11,9 +11,11 @@ use annals::journal::{Direction, Record, salvage};
 use annals::log::repair::{Remedy, RepairError, examine, repair};
 use annals::log::{BatchLimits, Log, LogConfig, Scan, VerifyEvent, verify_directory};
 use annals::pb;
+use annals::pb::event_log_service_client::EventLogServiceClient;
 use annals::pb::read_events_response::Content;
 use annals::pb::subscribe_events_response::Content as Followed;
 use serde_json::json;
+use tonic::transport::Channel;
 
 use crate::events::{id, simple, with};
 use crate::generate::Rng;
@@ -234,28 +236,8 @@ async fn filled(directory: &Path) -> (PathBuf, String) {
     (data, chain)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn damage_in_the_middle_is_set_aside_and_every_reader_is_told() {
-    let directory = tempfile::tempdir().unwrap();
-    let (data, chain) = filled(directory.path()).await;
-    assert_eq!(damage_frame(&data, 35), (31, 40));
-    let (exit, text) = run("serve", &data, &["--listen", "127.0.0.1:0"]);
-    assert!(exit == 65 && text.contains("annals verify"), "{exit} {text}");
-    let (exit, text) = run("verify", &data, &[]);
-    assert!(exit == 65 && text.contains("31") && text.contains("40"), "{exit} {text}");
-    let before = files(&data);
-    let (exit, text) = run("repair", &data, &[]);
-    assert!(exit == 65 && text.contains("lost: positions 31 to 40"), "{exit} {text}");
-    assert_eq!(files(&data), before, "nothing is changed unasked");
-    let (exit, text) = run("repair", &data, &["--truncate-end"]);
-    assert!(exit == 65 && text.contains("the end of the log is sound"), "{exit} {text}");
-    let (exit, text) = run("repair", &data, &["--set-aside"]);
-    assert!(exit == 65 && text.contains("70 events are there, 10 are lost"), "{exit} {text}");
-    assert!(data.join("damaged-1/db").exists());
-
-    let server = Server::start_in(&data, "");
-    let mut log = server.log().await;
-    assert_eq!(log.get_head(pb::GetHeadRequest {}).await.unwrap().into_inner().chain_hash, chain);
+/// Reads both ways and follows a log of 80 events of which 31 to 40 are lost.
+async fn assert_readers_are_told(log: &mut EventLogServiceClient<Channel>) {
     for filter in [None, Some(pb::Filter { tags: vec!["none".to_owned()], ..Default::default() })] {
         let request = pb::ReadEventsRequest { filter: filter.clone(), ..Default::default() };
         let mut stream = log.read_events(request).await.unwrap().into_inner();
@@ -298,6 +280,31 @@ async fn damage_in_the_middle_is_set_aside_and_every_reader_is_told() {
         }
     }
     assert_eq!(told, (35..=80).collect::<Vec<u64>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_in_the_middle_is_set_aside_and_every_reader_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let (data, chain) = filled(directory.path()).await;
+    assert_eq!(damage_frame(&data, 35), (31, 40));
+    let (exit, text) = run("serve", &data, &["--listen", "127.0.0.1:0"]);
+    assert!(exit == 65 && text.contains("annals verify"), "{exit} {text}");
+    let (exit, text) = run("verify", &data, &[]);
+    assert!(exit == 65 && text.contains("31") && text.contains("40"), "{exit} {text}");
+    let before = files(&data);
+    let (exit, text) = run("repair", &data, &[]);
+    assert!(exit == 65 && text.contains("lost: positions 31 to 40"), "{exit} {text}");
+    assert_eq!(files(&data), before, "nothing is changed unasked");
+    let (exit, text) = run("repair", &data, &["--truncate-end"]);
+    assert!(exit == 65 && text.contains("the end of the log is sound"), "{exit} {text}");
+    let (exit, text) = run("repair", &data, &["--set-aside"]);
+    assert!(exit == 65 && text.contains("70 events are there, 10 are lost"), "{exit} {text}");
+    assert!(data.join("damaged-1/db").exists());
+
+    let mut server = Server::start_in(&data, "");
+    let mut log = server.log().await;
+    assert_eq!(log.get_head(pb::GetHeadRequest {}).await.unwrap().into_inner().chain_hash, chain);
+    assert_readers_are_told(&mut log).await;
     // The log goes on: positions, revisions and conditions as if nothing were missing.
     let answer = append(&mut log, &[simple("s", "next")]).await.unwrap();
     assert_eq!((answer.events[0].position, answer.events[0].stream_revision), (81, 81));
@@ -314,8 +321,7 @@ async fn damage_in_the_middle_is_set_aside_and_every_reader_is_told() {
             .unwrap_err(),
     );
     assert_eq!(said.reason, "ERASURE_BLOCKED");
-    drop((log, stream));
-    let mut server = server;
+    drop(log);
     server.allow("not erased: files that a repair kept hold contents too");
     server.stop();
     let (exit, text) = run("verify", &data, &[]);

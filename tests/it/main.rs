@@ -25,6 +25,7 @@ mod golden;
 mod harness;
 mod malformed;
 mod model;
+mod proof;
 mod random;
 mod server;
 mod subscribe;

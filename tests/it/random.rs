@@ -27,6 +27,8 @@ mod compare;
 mod large;
 #[path = "random_parts.rs"]
 mod parts;
+#[path = "random_proof.rs"]
+mod proof;
 #[path = "random_threads.rs"]
 mod threads;
 
@@ -109,6 +111,7 @@ const OUTCOMES: &[&str] = &[
     "history of many",
     "erased",
     "id of an erased event",
+    "proof",
 ];
 
 /// A log, and the model of it.
@@ -180,8 +183,9 @@ impl World {
             82..86 => self.read_forward(),
             86..90 => self.read_backward(),
             90..93 => self.subscribe(),
-            93..97 => self.look_up(),
-            97 => self.erase(),
+            93..96 => self.look_up(),
+            96 => self.erase(),
+            97 => self.prove(),
             _ => self.restart(),
         }
         assert_eq!(self.log().head().position, self.model.head());
@@ -438,6 +442,7 @@ impl World {
         let event_id = found.as_ref().map_or(absent, |event| event.id);
         let (reason, authority) = ("a reason".to_owned(), "a court".to_owned());
         let log = self.log();
+        let (head, root) = (log.head(), log.proofs().root(self.model.head()).unwrap());
         let order = EraseOrder { event_id, reason, authority };
         let outcome = self.runtime.block_on(log.erase(order));
         let position = match (&found, outcome) {
@@ -456,6 +461,7 @@ impl World {
             (found, outcome) => panic!("{outcome:?} for {found:?}"),
         };
         self.see("erased");
+        assert_eq!(log.proofs().root(head.position).unwrap(), root, "what was proven before still holds");
         self.model.erase(position);
         let last = Position(self.model.head().0 + 1);
         let record = log.reader().record(last).unwrap();

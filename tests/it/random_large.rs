@@ -14,6 +14,7 @@ use annals::timeline::{self, CountRequest, ListRequest};
 
 use super::START;
 use super::compare::{filter_of, window_of};
+use super::proof::{assert_proofs, leaves_of, replace_stored_root};
 use crate::generate::{Generator, Proposed, Rng, STREAMS, propose};
 use crate::model::Model;
 
@@ -38,8 +39,11 @@ fn sealed_loaded_and_rebuilt_segments_answer_as_the_model_answers() {
     let mut model = Model::default();
     load(&log, &mut model, &mut generator);
     ask(&log, &model, &mut generator);
+    let leaves = leaves_of(&log);
+    prove(&log, &leaves, &mut generator.rng);
     let log = reopen(log, directory.path(), (2, 0));
     ask(&log, &model, &mut generator);
+    prove(&log, &leaves, &mut generator.rng);
     // These were sealed from tails that were folded append by append.
     assert_stored_segments_equal_a_rebuild(&log);
     log.close().unwrap();
@@ -48,7 +52,31 @@ fn sealed_loaded_and_rebuilt_segments_answer_as_the_model_answers() {
     let (log, report) = open(directory.path());
     assert_eq!((report.segments_loaded, report.segments_rebuilt), (0, 2));
     ask(&log, &model, &mut generator);
+    prove(&log, &leaves, &mut generator.rng);
     assert_stored_segments_equal_a_rebuild(&log);
+    let store = log.store_id();
+    log.close().unwrap();
+    drop(log);
+    let wrong = replace_stored_root(directory.path(), store, &leaves);
+    let (log, _) = open(directory.path());
+    assert_eq!(log.proofs().root(Position(SEGMENT_LEN)).unwrap(), wrong, "nothing is read beyond it");
+    let mut findings = Vec::new();
+    log.verify(|event| {
+        findings.extend(matches!(event, VerifyEvent::Finding(_)).then_some(event));
+        true
+    });
+    let [VerifyEvent::Finding(finding)] = &findings[..] else { panic!("{findings:?}") };
+    assert_eq!((finding.first, finding.last), (Position(1), Position(SEGMENT_LEN)));
+    assert!(finding.description.contains("Merkle root"));
+}
+
+/// Proves something of states that end at, beside and between the borders of segments.
+fn prove(log: &Log, leaves: &[Vec<u8>], rng: &mut Rng) {
+    for size in [SEGMENT_LEN, SEGMENT_LEN + 1, 2 * SEGMENT_LEN, EVENTS - rng.below(5_000), EVENTS] {
+        let (position, first) = (rng.below(size) + 1, rng.below(size) + 1);
+        assert_proofs(log, leaves, (Position(size), Position(position), Position(first)));
+    }
+    assert_proofs(log, leaves, (Position(EVENTS), Position(SEGMENT_LEN + 1), Position(SEGMENT_LEN)));
 }
 
 /// Compares the bytes of the stored segments with those of segments built from the journal.

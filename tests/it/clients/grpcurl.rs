@@ -174,6 +174,27 @@ fn administers() {
     }
 }
 
+/// What another client fetched as JSON is a proof that the program checks.
+#[test]
+fn proves_and_the_program_checks_the_proof() {
+    let server = with_article();
+    let events = stream(&server, "EventLogService/ReadEvents", &json!({"limit": "7"}));
+    let id = events[0]["events"]["events"][6]["id"].as_str().unwrap();
+    let request = json!({"eventId": id, "position": "20", "consistentWithPosition": "9"});
+    let proof = call(&server, "AdminService/GetLogProof", &request);
+    let info = call(&server, "AdminService/GetServerInfo", &json!({}));
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("proof.json");
+    std::fs::write(&file, format!("{proof:#}")).unwrap();
+    let key = info["verifierKey"].as_str().unwrap();
+    let output = crate::harness::annals(&["proof", "check", file.to_str().unwrap(), "--key", key]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains(&format!("event {id} is at position 7 of 20")),
+        "{said}"
+    );
+}
+
 /// The details of the last error cannot be asked of a server that has gone: they are read from the proto files.
 #[test]
 fn is_told_where_to_resume_when_the_server_stops() {
