@@ -18,6 +18,7 @@
 pub mod append;
 pub mod atomic_file;
 pub mod backoff;
+pub mod backup;
 pub mod bench;
 pub mod client;
 pub mod count;
@@ -34,6 +35,7 @@ pub mod input;
 pub mod json;
 pub mod output;
 pub mod query_args;
+pub mod restore;
 pub mod serve;
 pub mod signal;
 pub mod stable_id;
@@ -91,6 +93,8 @@ enum Command {
     Count(count::Count),
     Tail(tail::Tail),
     Verify(verify::Verify),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
     Info(info::Info),
     Bench(bench::Bench),
     Explain(explain::Explain),
@@ -155,6 +159,8 @@ fn execute(command: &Command, context: &Context) -> Result<(), Failure> {
             Command::Count(command) => command.run(context).await,
             Command::Tail(command) => command.run(context).await,
             Command::Verify(command) => command.run(context).await,
+            Command::Backup(command) => command.run(context).await,
+            Command::Restore(command) => command.run(context),
             Command::Info(command) => command.run(context).await,
             Command::Bench(command) => command.run(context).await,
             Command::Explain(command) => command.run(context),

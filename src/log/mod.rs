@@ -11,6 +11,8 @@
 
 pub mod admission;
 pub mod append;
+pub mod backup;
+pub mod backup_file;
 pub mod error;
 pub mod head;
 pub mod links;
@@ -18,6 +20,7 @@ pub mod open;
 pub mod queue;
 pub mod reader;
 pub mod rebuild;
+pub mod restore;
 pub mod scan;
 pub mod seal;
 pub mod sequencer;
@@ -35,18 +38,20 @@ use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 
 pub use append::{AppendRequest, Appended, AppendedEvent, Condition, Expected, Proposal};
+pub use backup::{Backup, BackupError};
 pub use error::{AppendError, ConditionViolation, OpenError, QueueFull, ViolatedCondition};
 pub use head::Head;
 pub use open::{LogConfig, OpenProgress, OpenReport};
 pub use queue::QueueLimits;
 pub use reader::Reader;
+pub use restore::{RestoreError, restore};
 pub use scan::{Batch, BatchLimits, Scan};
 pub use verify::{Finding, VerifyEvent, VerifyReport, verify_directory};
 
 use crate::clock::{Clock, IdSource};
-use crate::domain::StoreId;
+use crate::domain::{Position, StoreId};
 use crate::index::{Index, SegmentStore};
-use crate::journal::Journal;
+use crate::journal::{ChainHash, Journal};
 use queue::Queue;
 
 /// An open log. Cheap to share; dropping the last handle after [`Log::close`] releases its files.
@@ -105,6 +110,19 @@ impl Log {
     #[must_use]
     pub fn is_read_only(&self) -> bool {
         self.queue.is_poisoned()
+    }
+
+    /// Gives the chain hash at a position.
+    ///
+    /// # Errors
+    /// [`error::ReadError`] when the position is beyond the head or its frame cannot be read.
+    pub fn chain_at(&self, position: Position) -> Result<ChainHash, error::ReadError> {
+        let head = self.head();
+        if position == head.position {
+            Ok(head.chain)
+        } else {
+            rebuild::chain_at(self.journal.as_ref(), position)
+        }
     }
 
     /// Gives a reader of records.

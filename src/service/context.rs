@@ -15,6 +15,9 @@ use crate::log::error::{ReadError, causes};
 use crate::log::{AppendError, Log};
 use crate::wire::{Limits, RequestError, status};
 
+/// Most backups made at once; others wait.
+const BACKUPS_MAX: usize = 2;
+
 /// How far the server is.
 #[derive(Clone, Debug)]
 pub enum Phase {
@@ -43,6 +46,7 @@ pub struct Context {
     subscriptions: Arc<Semaphore>,
     queries: Arc<Semaphore>,
     checks: Arc<Semaphore>,
+    backups: Arc<Semaphore>,
 }
 
 impl Context {
@@ -58,7 +62,8 @@ impl Context {
         let subscriptions = Arc::new(Semaphore::new(limits.subscriptions_max));
         let queries = Arc::new(Semaphore::new(limits.queries_max));
         let checks = Arc::new(Semaphore::new(1));
-        Self { phase, ids, limits, shutdown, started_at, subscriptions, queries, checks }
+        let backups = Arc::new(Semaphore::new(BACKUPS_MAX));
+        Self { phase, ids, limits, shutdown, started_at, subscriptions, queries, checks, backups }
     }
 
     /// Gives the log.
@@ -106,6 +111,17 @@ impl Context {
         work: impl FnOnce(&Self) -> Result<T, Status> + Send + 'static,
     ) -> Result<T, Status> {
         self.run(Arc::clone(&self.checks), work).await
+    }
+
+    /// Runs a backup: [`BACKUPS_MAX`] at a time, beside the queries, because a slow reader holds it up.
+    ///
+    /// # Errors
+    /// As [`Context::query`].
+    pub async fn copying<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, Status> + Send + 'static,
+    ) -> Result<T, Status> {
+        self.run(Arc::clone(&self.backups), work).await
     }
 
     async fn run<T: Send + 'static>(
@@ -165,7 +181,7 @@ impl Context {
     }
 
     /// Logs a fault of the server's with its causes, once, and names it.
-    fn incident(&self, cause: &(dyn Error + 'static)) -> String {
+    pub(super) fn incident(&self, cause: &(dyn Error + 'static)) -> String {
         let incident = self.ids.event_id().to_string();
         error!(incident, error = causes(cause), "request failed");
         incident

@@ -1,6 +1,7 @@
 //! The wire: requests into questions, answers into messages, errors into statuses. No I/O, no state.
 
 pub mod append;
+pub mod backup;
 pub mod codec;
 pub mod decode;
 pub mod encode;
