@@ -299,3 +299,6 @@ impl Continuity {
         Copied { frames: self.frames, events: self.events, checksum: checksum.finalize().into() }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ pub mod admin;
 pub mod backup;
 pub mod context;
 pub mod event_log;
+pub mod history;
 pub mod present;
 pub mod read;
 pub mod timeline;

@@ -13,6 +13,7 @@
 )]
 
 mod append;
+mod backup;
 mod clients;
 mod data;
 mod errors;
