@@ -108,9 +108,11 @@ async fn copy(
     file: BufWriter<AtomicFile>,
     extent: Extent,
 ) -> Result<(BufWriter<AtomicFile>, Copied), Failure> {
-    let failed = |error: BackupFileError| match error {
-        BackupFileError::Io(error) => write_failure(&error),
-        error => Failure::caused(Exit::Data, "the server sent no sound backup", &error),
+    let failed = |error: BackupFileError| {
+        if let BackupFileError::Io(error) = &error {
+            return write_failure(error);
+        }
+        Failure::caused(Exit::Data, "the server sent no sound backup", &error)
     };
     let bar = output::progress(Some(extent.head.0), "[{bar:30}] position {pos} of {len}, {eta} left");
     let mut writer = BackupWriter::begin(file, extent).map_err(failed)?;

@@ -75,13 +75,16 @@ fn failure(error: &RestoreError) -> Failure {
         RestoreError::Nothing => Failure::caused(Exit::Usage, what, error),
         RestoreError::NotEmpty { .. } => Failure::caused(Exit::CannotCreate, what, error),
         RestoreError::Io { source, .. } => {
-            let exit = match source.kind() {
-                io::ErrorKind::PermissionDenied => Exit::Permission,
-                io::ErrorKind::NotFound => Exit::NoInput,
-                _ => Exit::Io,
+            let is = |kind| source.kind() == kind;
+            let exit = if is(io::ErrorKind::PermissionDenied) {
+                Exit::Permission
+            } else if is(io::ErrorKind::NotFound) {
+                Exit::NoInput
+            } else {
+                Exit::Io
             };
             let failure = Failure::caused(exit, what, error);
-            if matches!(source.kind(), io::ErrorKind::ResourceBusy | io::ErrorKind::CrossesDevices) {
+            if is(io::ErrorKind::ResourceBusy) || is(io::ErrorKind::CrossesDevices) {
                 failure.hint("the directory is a mount point: name a directory inside it")
             } else {
                 failure

@@ -135,7 +135,11 @@ async fn write(server: String, writer: u64, stop: Arc<AtomicBool>) -> u64 {
                     "id",
                     json!(name(index)),
                 );
-                with(event, "attributes", json!({"text": "x".repeat((number as usize * 37) % 900)}))
+                with(
+                    event,
+                    "attributes",
+                    json!({"text": "x".repeat(usize::try_from(number * 37 % 900).unwrap())}),
+                )
             })
             .collect();
         if number % 3 == 1 {

@@ -25,6 +25,7 @@ mod harness;
 mod malformed;
 mod model;
 mod random;
+mod roundtrip;
 mod server;
 mod subscribe;
 mod tidy;

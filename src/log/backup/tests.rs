@@ -138,6 +138,32 @@ fn a_file_with_any_bit_changed_any_end_missing_or_anything_added_is_refused() {
     assert!(read(&[bytes.as_slice(), &[0]].concat()).is_err());
 }
 
+/// What stands around the frames is as docs/format.md says.
+#[test]
+fn the_form_stays() {
+    let (bytes, extent) = file();
+    let mut header = b"ANNALSBK\0\0\0\x01".to_vec();
+    header.extend_from_slice(store().as_bytes());
+    header.extend_from_slice(&[0; 8]);
+    header.extend_from_slice(ChainHash::origin(store()).as_bytes());
+    header.extend_from_slice(&[0, 0, 0, 0, 0, 0, 0, 72]);
+    header.extend_from_slice(extent.head_chain.as_bytes());
+    assert_eq!(bytes[..108], header);
+    let mut at = 108;
+    while let Some(len) =
+        bytes[at..].first_chunk().map(|len| u32::from_be_bytes(*len) as usize).filter(|len| *len > 0)
+    {
+        Frame::decode(Bytes::copy_from_slice(&bytes[at + 4..at + 4 + len])).unwrap();
+        at += 4 + len;
+    }
+    let (checked, checksum) = bytes.split_last_chunk::<32>().unwrap();
+    assert_eq!(
+        checked[at..],
+        [[0; 4].as_slice(), &[0, 0, 0, 0, 0, 0, 0, 3], &[0, 0, 0, 0, 0, 0, 0, 72]].concat()
+    );
+    assert_eq!(checksum, blake3::hash(checked).as_bytes());
+}
+
 #[test]
 fn a_writer_takes_no_frame_that_does_not_follow_and_ends_only_at_its_head() {
     let journal = MemoryJournal::new(store());
