@@ -13,6 +13,7 @@ pub mod admission;
 pub mod append;
 pub mod backup;
 pub mod backup_file;
+pub mod disk;
 pub mod error;
 pub mod head;
 pub mod links;
@@ -39,6 +40,7 @@ use tokio::sync::{oneshot, watch};
 
 pub use append::{AppendRequest, Appended, AppendedEvent, Condition, Expected, Proposal};
 pub use backup::{Backup, BackupError};
+pub use disk::{DiskFull, Reserve};
 pub use error::{AppendError, ConditionViolation, OpenError, QueueFull, ViolatedCondition};
 pub use head::Head;
 pub use open::{LogConfig, OpenProgress, OpenReport};

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use super::disk::{RESERVE_BYTES_DEFAULT, Reserve};
 use super::error::{OpenError, ReadError, causes};
 use super::head::Head;
 use super::queue::{Queue, QueueLimits};
@@ -29,6 +30,8 @@ pub struct LogConfig {
     pub queue: QueueLimits,
     /// Page cache of the journal, in bytes.
     pub journal_cache_bytes: u64,
+    /// Space on the disk that appends leave alone, in bytes.
+    pub disk_reserve_bytes: u64,
 }
 
 impl LogConfig {
@@ -39,6 +42,7 @@ impl LogConfig {
             directory: directory.into(),
             queue: QueueLimits::default(),
             journal_cache_bytes: 64 * 1_024 * 1_024,
+            disk_reserve_bytes: RESERVE_BYTES_DEFAULT,
         }
     }
 }
@@ -91,12 +95,16 @@ impl Log {
         progress(OpenProgress::Journal);
         let lock = store_file::lock(&config.directory)?;
         let store = store_file::store_id(&config.directory, ids.as_ref())?;
-        let opened = SledJournal::open(&config.directory.join("journal"), store, config.journal_cache_bytes)
-            .map_err(open_error)?;
-        let segments = open_segments(&config.directory.join("index"));
+        let reserve = Arc::new(Reserve::of(&config.directory, config.disk_reserve_bytes));
+        let directory = config.directory.join("journal");
+        let opened = reserve.with_room(|| SledJournal::open(&directory, store, config.journal_cache_bytes));
+        let opened = opened.map_err(open_error)?;
+        let segments = reserve.with_room(|| open_segments(&config.directory.join("index")).ok_or(())).ok();
         let rolled_back = opened.frames_rolled_back;
         let journal: Arc<dyn Journal> = Arc::new(opened.journal);
-        let (mut log, mut report) = Self::over(journal, segments, config.queue, (clock, ids), progress)?;
+        let parts = (clock, ids, Some(Arc::clone(&reserve)));
+        let (mut log, mut report) = Self::over_disk(journal, segments, config.queue, parts, progress)?;
+        reserve.take();
         log.lock = Some(lock);
         report.frames_rolled_back = rolled_back;
         Ok((log, report))
@@ -113,6 +121,20 @@ impl Log {
         (clock, ids): (Arc<dyn Clock>, Arc<dyn IdSource>),
         progress: &(dyn Fn(OpenProgress) + Sync),
     ) -> Result<(Self, OpenReport), OpenError> {
+        Self::over_disk(journal, segments, limits, (clock, ids, None), progress)
+    }
+
+    /// As [`Log::over`], with a reserve of disk space.
+    ///
+    /// # Errors
+    /// As [`Log::over`].
+    pub fn over_disk(
+        journal: Arc<dyn Journal>,
+        segments: Option<SegmentStore>,
+        limits: QueueLimits,
+        (clock, ids, reserve): (Arc<dyn Clock>, Arc<dyn IdSource>, Option<Arc<Reserve>>),
+        progress: &(dyn Fn(OpenProgress) + Sync),
+    ) -> Result<(Self, OpenReport), OpenError> {
         let tail = journal.tail();
         let (index, mut report) = build_index(journal.as_ref(), segments.as_ref(), progress)?;
         report.head = tail.position;
@@ -127,12 +149,14 @@ impl Log {
             clock: Arc::clone(&clock),
             head: publish,
             full_tails,
+            reserve: reserve.clone(),
         };
         let sealer = Sealer {
             journal: Arc::clone(&journal),
             index: Arc::clone(&index),
             segments: segments.clone(),
             full_tails: to_seal,
+            reserve,
         };
         let threads = vec![
             spawn("annals-writer", move || sequencer.run())?,

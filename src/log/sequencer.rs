@@ -8,6 +8,7 @@ use tracing::error;
 
 use super::admission::{Admission, Admitted};
 use super::append::Appended;
+use super::disk::{DiskFull, Reserve};
 use super::error::{AppendError, causes};
 use super::head::Head;
 use super::queue::{Pending, Queue};
@@ -27,6 +28,7 @@ pub struct Sequencer {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) head: watch::Sender<Head>,
     pub(super) full_tails: SyncSender<Arc<Tail>>,
+    pub(super) reserve: Option<Arc<Reserve>>,
 }
 
 /// Why a round could not be written.
@@ -36,6 +38,9 @@ enum RoundError {
     Encode(#[from] EncodeError),
     #[error(transparent)]
     Commit(#[from] CommitError),
+    /// Nothing was written.
+    #[error(transparent)]
+    DiskFull(#[from] DiskFull),
 }
 
 /// An answer that waits for the commit of the round.
@@ -83,6 +88,10 @@ impl Sequencer {
 
     fn write(&self, head: &Head, stage: &Stage, waiting: Vec<Waiting>) {
         if let Err(cause) = self.commit(head, stage) {
+            if let RoundError::DiskFull(full) = cause {
+                waiting.into_iter().for_each(|(reply, _)| answer_with(reply, Err(full.into())));
+                return;
+            }
             // After a failed flush nobody knows what is on disk: the kernel may have dropped the pages, and a
             // second fsync would report success (Rebello et al., USENIX ATC 2020). So nothing more is written.
             self.queue.poison();
@@ -107,6 +116,10 @@ impl Sequencer {
 
     fn commit(&self, head: &Head, stage: &Stage) -> Result<(), RoundError> {
         let (frames, _) = frames_of(&stage.records, head.chain)?;
+        if let Some(reserve) = &self.reserve {
+            let bytes: usize = frames.iter().map(|frame| frame.bytes().len()).sum();
+            reserve.admit(u64::try_from(bytes).unwrap_or(u64::MAX))?;
+        }
         Ok(self.journal.commit(head.position, frames)?)
     }
 }

@@ -174,6 +174,7 @@ impl Context {
             | AppendError::LinkTargetKind { .. }
             | AppendError::TooLarge { .. }
             | AppendError::QueueFull(_)
+            | AppendError::DiskFull(_)
             | AppendError::ReadOnly
             | AppendError::Closing => String::new(),
         };

@@ -9,13 +9,15 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 use crate::domain::{EventId, Invalid, Position, StoreId};
 use crate::journal::{self, ChainHash};
 use crate::log::error::ReadError;
-use crate::log::{AppendError, BackupError, ConditionViolation, ViolatedCondition};
+use crate::log::{AppendError, BackupError, ConditionViolation, DiskFull, ViolatedCondition};
 use crate::pb::ErrorReason;
 
 /// Domain of every reason.
 pub const ERROR_DOMAIN: &str = "annals.v1";
 /// Bytes of violations that a status carries: details travel as a header, which clients bound.
 const VIOLATIONS_BYTES_MAX: usize = 3_072;
+/// Space comes back by an operator's hand, not by waiting a moment.
+const DISK_FULL_RETRY: Duration = Duration::from_secs(30);
 
 /// Says what is wrong with a request before any work is done.
 #[derive(Debug, thiserror::Error)]
@@ -293,6 +295,12 @@ pub fn append_error(error: &AppendError, incident: &str) -> Status {
         }
         AppendError::QueueFull(_) => Failure::new(Code::ResourceExhausted, ErrorReason::WriteQueueFull)
             .retry_after(Duration::from_millis(100)),
+        AppendError::DiskFull(DiskFull { free_bytes, needed_bytes }) => {
+            Failure::new(Code::ResourceExhausted, ErrorReason::DiskFull)
+                .with("free_bytes", free_bytes)
+                .with("needed_bytes", needed_bytes)
+                .retry_after(DISK_FULL_RETRY)
+        }
         AppendError::OutcomeUnknown => {
             Failure::new(Code::Internal, ErrorReason::CommitOutcomeUnknown).with("incident", incident)
         }
