@@ -18,6 +18,7 @@
 pub mod append;
 pub mod atomic_file;
 pub mod backoff;
+pub mod backup;
 pub mod bench;
 pub mod client;
 pub mod count;
@@ -37,6 +38,7 @@ pub mod output;
 pub mod proof;
 pub mod query_args;
 pub mod repair;
+pub mod restore;
 pub mod serve;
 pub mod signal;
 pub mod stable_id;
@@ -97,6 +99,8 @@ enum Command {
     Repair(repair::Repair),
     Erase(erase::Erase),
     Proof(proof::Proof),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
     Info(info::Info),
     Bench(bench::Bench),
     Explain(explain::Explain),
@@ -164,6 +168,8 @@ fn execute(command: &Command, context: &Context) -> Result<(), Failure> {
             Command::Repair(command) => command.run(),
             Command::Erase(command) => command.run(context).await,
             Command::Proof(command) => command.run(context).await,
+            Command::Backup(command) => command.run(context).await,
+            Command::Restore(command) => command.run(context),
             Command::Info(command) => command.run(context).await,
             Command::Bench(command) => command.run(context).await,
             Command::Explain(command) => command.run(context),

@@ -117,13 +117,16 @@ fn retry_delay_in(details: &ErrorDetails) -> Option<Duration> {
 
 /// Tells whether the same call may succeed if it is made again a little later.
 ///
-/// RESOURCE_EXHAUSTED counts only with a delay from the server: a full disk does not pass by itself. Codes that a
+/// RESOURCE_EXHAUSTED counts only with a delay from the server, and not for a full disk, which does not pass by itself
+/// in the time that a command waits. Codes that a
 /// broken connection leaves behind count only without a reason, which only the server gives.
 #[must_use]
 pub fn is_transient(status: &Status) -> bool {
     match status.code() {
         Code::Unavailable | Code::DeadlineExceeded => true,
-        Code::ResourceExhausted => retry_delay(status).is_some(),
+        Code::ResourceExhausted => {
+            retry_delay(status).is_some() && reason(status).as_deref() != Some("DISK_FULL")
+        }
         Code::Cancelled | Code::Unknown | Code::Internal => reason(status).is_none(),
         Code::Ok
         | Code::InvalidArgument
@@ -245,7 +248,7 @@ mod tests {
         check(Code::Unavailable, "STARTING", true, true);
         check(Code::Unavailable, "", false, true);
         check(Code::ResourceExhausted, "WRITE_QUEUE_FULL", true, true);
-        check(Code::ResourceExhausted, "DISK_FULL", false, false);
+        check(Code::ResourceExhausted, "DISK_FULL", true, false);
         check(Code::Internal, "", false, true);
         check(Code::Internal, "COMMIT_OUTCOME_UNKNOWN", false, false);
         check(Code::InvalidArgument, "FIELD_INVALID", false, false);

@@ -15,7 +15,7 @@ use super::filter_args::FilterArgs;
 use super::{Context, json, output, signal, status, table};
 use crate::pb::subscribe_events_request::Start;
 use crate::pb::subscribe_events_response::Content;
-use crate::pb::{Event, Filter, SubscribeEventsResponse};
+use crate::pb::{Event, SubscribeEventsResponse};
 use place::Place;
 
 const EXAMPLES: &str = "\
@@ -67,10 +67,9 @@ impl Tail {
     /// [`Failure`] when the server refuses, or cannot be reached the first time.
     pub async fn run(&self, context: &Context) -> Result<(), Failure> {
         let filter = self.filter.filter()?;
-        let mut place = Place::open(self.checkpoint_file.clone(), self.start())?;
+        let mut place = Place::open(self.checkpoint_file.clone(), self.start(), filter)?;
         let backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT, None);
-        let mut session =
-            Session { context, filter, place: &mut place, answered: false, backoff, asked: None };
+        let mut session = Session { context, place: &mut place, answered: false, backoff, asked: None };
         let ended = tokio::select! {
             ended = session.follow() => ended,
             () = signal::interrupted() => Ok(()),
@@ -98,7 +97,6 @@ enum Ended {
 
 struct Session<'a> {
     context: &'a Context,
-    filter: Option<Filter>,
     place: &'a mut Place,
     /// True once a server has answered: from then on an absent one is waited for.
     answered: bool,
@@ -131,7 +129,7 @@ impl Session<'_> {
             }
             Err(failure) => return Ended::Failed(failure),
         };
-        let request = self.place.request(self.filter.clone());
+        let request = self.place.request();
         let mut messages = match client.subscribe_events(request).await {
             Ok(response) => response.into_inner(),
             Err(error) => return self.ended(&error),
@@ -168,10 +166,10 @@ impl Session<'_> {
 
     fn take(&mut self, message: SubscribeEventsResponse) -> Result<(), Failure> {
         match message.content {
-            Some(Content::Started(started)) => self.place.started(started),
+            Some(Content::Started(started)) => self.place.started(started)?,
             Some(Content::Events(batch)) => {
                 for event in batch.events {
-                    if self.place.is_new(&event) {
+                    if self.place.is_new(&event)? {
                         self.print(&event)?;
                         self.place.printed(&event);
                     }
@@ -179,18 +177,19 @@ impl Session<'_> {
                 self.place.save()?;
             }
             Some(Content::Checkpoint(checkpoint)) => {
-                self.place.evaluated(checkpoint.position);
+                self.place.evaluated(checkpoint.position, checkpoint.chain_hash)?;
                 self.place.save()?;
             }
             Some(Content::CaughtUp(caught_up)) => {
-                self.place.evaluated(caught_up.head);
+                self.place.evaluated(caught_up.head, String::new())?;
                 self.place.save()?;
             }
             Some(Content::Ending(ending)) => {
-                self.place.evaluated(ending.resume_after_position);
+                self.place.evaluated(ending.resume_after_position, ending.resume_chain_hash)?;
                 self.asked = ending.retry_after.and_then(|wait| Duration::try_from(wait).ok());
             }
-            Some(Content::FellBehind(_) | Content::Heartbeat(_) | Content::Lost(_)) | None => {}
+            Some(Content::Lost(_)) => self.place.lost(),
+            Some(Content::FellBehind(_) | Content::Heartbeat(_)) | None => {}
         }
         Ok(())
     }

@@ -35,7 +35,7 @@ macro_rules! conformance_tests {
         $crate::journal::conformance::conformance_tests!($make;
             an_empty_journal_is_at_its_origin, what_is_committed_is_read_back,
             reading_starts_at_the_frame_that_holds_the_position, a_stale_tail_is_refused,
-            of_two_racing_commits_one_wins, only_a_whole_next_commit_is_taken,
+            several_commits_at_once_are_as_one_after_another, of_two_racing_commits_one_wins, only_a_whole_next_commit_is_taken,
             reading_goes_on_while_writing, a_walk_ends_at_the_tail_it_began_with,
             opening_again_keeps_everything, large_records_come_back,
             a_damaged_frame_is_refused_by_its_positions, a_lost_frame_is_refused_by_its_positions,
@@ -181,6 +181,32 @@ pub fn a_stale_tail_is_refused(make: Make<'_>) {
     }
     assert_eq!(all(journal), expected);
     append(journal, 1, 10);
+}
+
+/// Several commits written at once are as if they had been made one after another.
+pub fn several_commits_at_once_are_as_one_after_another(make: Make<'_>) {
+    let (mut one, source) = (make(), make());
+    for (count, len) in [(1, 10), (100, 50), (3, 2_000)] {
+        append(source.journal(), count, len);
+    }
+    let mut commits: Vec<Vec<crate::journal::EncodedFrame>> = Vec::new();
+    for frame in source.journal().read(Position(1), Direction::Forward) {
+        let frame = frame.unwrap();
+        if frame.first() == frame.commit().first {
+            commits.push(Vec::new());
+        }
+        commits.last_mut().unwrap().push(frame.into_encoded().unwrap());
+    }
+    let mut gap = commits.clone();
+    gap.remove(1);
+    let stale = one.journal().commit_all(Position(9), commits.clone());
+    assert!(matches!(stale, Err(CommitError::TailMoved { .. })));
+    one.journal().commit_all(Position(0), Vec::new()).unwrap();
+    one.journal().commit_all(Position(0), commits).unwrap();
+    assert_eq!((one.journal().tail(), all(one.journal())), (source.journal().tail(), all(source.journal())));
+    one.reopen();
+    assert_eq!(one.journal().tail(), source.journal().tail());
+    assert!(make().journal().commit_all(Position(0), gap).is_err());
 }
 
 /// Of two commits at once with one expected tail exactly one succeeds.

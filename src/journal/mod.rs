@@ -107,6 +107,25 @@ pub trait Journal: Debug + Send + Sync + 'static {
     /// [`Journal::close`]: nothing was written.
     fn commit(&self, expected_tail: Position, frames: Vec<EncodedFrame>) -> Result<(), CommitError>;
 
+    /// Appends several whole commits in order, as [`Journal::commit`] does one: for restoring, where a flush for
+    /// each would take most of the time.
+    ///
+    /// # Errors
+    /// As [`Journal::commit`]. Where a commit does not follow the one before, those before it may have been written.
+    fn commit_all(
+        &self,
+        expected_tail: Position,
+        commits: Vec<Vec<EncodedFrame>>,
+    ) -> Result<(), CommitError> {
+        let mut expected = expected_tail;
+        for frames in commits {
+            let after = frames.last().map_or(expected, EncodedFrame::last);
+            self.commit(expected, frames)?;
+            expected = after;
+        }
+        Ok(())
+    }
+
     /// Walks over the frames up to the tail as it is now; commits go on meanwhile.
     ///
     /// The first frame is the one that holds `from`. Forward, a `from` of 0 means 1 and one beyond

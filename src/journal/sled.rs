@@ -184,6 +184,18 @@ impl SledJournal {
         generation::clean(&self.dir, generation)
     }
 
+    /// Writes admitted frames and moves the tail.
+    fn make(&self, writer: &mut Writer, frames: &[EncodedFrame], after: Tail) -> Result<(), CommitError> {
+        if let Err(error) = self.write(writer, frames, &after) {
+            // After a failed fsync the kernel may have dropped the pages and call them clean:
+            // only opening again tells what is stored (Rebello et al., USENIX ATC 2020).
+            writer.condition = Condition::Poisoned;
+            return Err(CommitError::Failed(error));
+        }
+        *self.tail.lock() = after;
+        Ok(())
+    }
+
     fn write(&self, writer: &mut Writer, frames: &[EncodedFrame], after: &Tail) -> io::Result<()> {
         let Database { db, frames: tree } = self.database();
         guarded(|| {
@@ -218,14 +230,23 @@ impl Journal for SledJournal {
         let mut writer = self.writer.lock();
         writer.condition.check()?;
         let after = admit(&self.tail(), expected_tail, &frames)?;
-        if let Err(error) = self.write(&mut writer, &frames, &after) {
-            // After a failed fsync the kernel may have dropped the pages and call them clean:
-            // only opening again tells what is stored (Rebello et al., USENIX ATC 2020).
-            writer.condition = Condition::Poisoned;
-            return Err(CommitError::Failed(error));
+        self.make(&mut writer, &frames, after)
+    }
+
+    fn commit_all(
+        &self,
+        expected_tail: Position,
+        commits: Vec<Vec<EncodedFrame>>,
+    ) -> Result<(), CommitError> {
+        let mut writer = self.writer.lock();
+        writer.condition.check()?;
+        let (mut after, mut expected) = (self.tail(), expected_tail);
+        for frames in &commits {
+            after = admit(&after, expected, frames)?;
+            expected = after.position;
         }
-        *self.tail.lock() = after;
-        Ok(())
+        let frames: Vec<EncodedFrame> = commits.into_iter().flatten().collect();
+        if frames.is_empty() { Ok(()) } else { self.make(&mut writer, &frames, after) }
     }
 
     fn read(&self, from: Position, direction: Direction) -> Frames {

@@ -1,5 +1,6 @@
 //! Why an append, or opening the log, failed.
 
+use super::disk::DiskFull;
 use crate::codec::StoredError;
 use crate::domain::{EventId, Kind, Position, Revision, StoreId};
 use crate::journal;
@@ -93,6 +94,9 @@ pub enum AppendError {
     /// The queue is full.
     #[error(transparent)]
     QueueFull(#[from] QueueFull),
+    /// There is too little space on the disk.
+    #[error(transparent)]
+    DiskFull(#[from] DiskFull),
     /// A write or flush failed; whether the events are durable is not known.
     #[error("the commit failed and its outcome is unknown until the store is opened again")]
     OutcomeUnknown,

@@ -11,6 +11,9 @@
 
 pub mod admission;
 pub mod append;
+pub mod backup;
+pub mod backup_file;
+pub mod disk;
 pub mod erase;
 pub mod error;
 pub mod head;
@@ -21,6 +24,7 @@ pub mod queue;
 pub mod reader;
 pub mod rebuild;
 pub mod repair;
+pub mod restore;
 pub mod scan;
 pub mod seal;
 pub mod sequencer;
@@ -40,6 +44,8 @@ use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 
 pub use append::{AppendRequest, Appended, AppendedEvent, Condition, Expected, Proposal};
+pub use backup::{Backup, BackupError};
+pub use disk::{DiskFull, Reserve};
 pub use erase::{EraseError, Erased};
 pub use error::{AppendError, ConditionViolation, OpenError, QueueFull, ViolatedCondition};
 pub use head::Head;
@@ -47,14 +53,15 @@ pub use open::{LogConfig, OpenProgress, OpenReport};
 pub use proofs::Proofs;
 pub use queue::QueueLimits;
 pub use reader::Reader;
+pub use restore::{RestoreError, restore};
 pub use scan::{Batch, BatchLimits, Scan};
 pub use verify::{Finding, VerifyEvent, VerifyReport, verify_directory};
 
 use crate::clock::{Clock, IdSource};
 use crate::codec::erased::EraseOrder;
-use crate::domain::StoreId;
+use crate::domain::{Position, StoreId};
 use crate::index::{Index, SegmentStore};
-use crate::journal::Journal;
+use crate::journal::{ChainHash, Journal};
 use crate::proof::Signer;
 use queue::{Pending, PendingErase, Queue, Work};
 
@@ -136,6 +143,19 @@ impl Log {
     #[must_use]
     pub fn journal(&self) -> &dyn Journal {
         self.journal.as_ref()
+    }
+
+    /// Gives the chain hash at a position.
+    ///
+    /// # Errors
+    /// [`error::ReadError`] when the position is beyond the head or its frame cannot be read.
+    pub fn chain_at(&self, position: Position) -> Result<ChainHash, error::ReadError> {
+        let head = self.head();
+        if position == head.position {
+            Ok(head.chain)
+        } else {
+            rebuild::chain_at(self.journal.as_ref(), position)
+        }
     }
 
     /// Gives a reader of records.

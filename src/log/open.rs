@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use super::disk::{RESERVE_BYTES_DEFAULT, Reserve};
 use super::erase::{self, Eraser};
 use super::error::{OpenError, ReadError, causes};
 use super::head::Head;
@@ -30,6 +31,8 @@ pub struct LogConfig {
     pub queue: QueueLimits,
     /// Page cache of the journal, in bytes.
     pub journal_cache_bytes: u64,
+    /// Space on the disk that appends leave alone, in bytes.
+    pub disk_reserve_bytes: u64,
 }
 
 impl LogConfig {
@@ -40,6 +43,7 @@ impl LogConfig {
             directory: directory.into(),
             queue: QueueLimits::default(),
             journal_cache_bytes: 64 * 1_024 * 1_024,
+            disk_reserve_bytes: RESERVE_BYTES_DEFAULT,
         }
     }
 }
@@ -92,13 +96,18 @@ impl Log {
         progress(OpenProgress::Journal);
         let lock = store_file::lock(&config.directory)?;
         let store = store_file::store_id(&config.directory, ids.as_ref())?;
-        let opened = SledJournal::open(&config.directory.join("journal"), store, config.journal_cache_bytes)
-            .map_err(open_error)?;
-        let signer = signing_key::load_or_make(&config.directory, store, ids.as_ref())?;
-        let segments = open_segments(&config.directory.join("index"));
+        let reserve = Arc::new(Reserve::of(&config.directory, config.disk_reserve_bytes));
+        let directory = config.directory.join("journal");
+        let opened = reserve.with_room(|| SledJournal::open(&directory, store, config.journal_cache_bytes));
+        let opened = opened.map_err(open_error)?;
+        let signer =
+            reserve.with_room(|| signing_key::load_or_make(&config.directory, store, ids.as_ref()))?;
+        let segments = reserve.with_room(|| open_segments(&config.directory.join("index")).ok_or(())).ok();
         let rolled_back = opened.frames_rolled_back;
         let journal: Arc<dyn Journal> = Arc::new(opened.journal);
-        let (mut log, mut report) = Self::over(journal, segments, config.queue, (clock, ids), progress)?;
+        let parts = (clock, ids, Some(Arc::clone(&reserve)));
+        let (mut log, mut report) = Self::over_disk(journal, segments, config.queue, parts, progress)?;
+        reserve.take();
         log.lock = Some(lock);
         log.directory = Some(config.directory.clone());
         log.signer = signer;
@@ -115,6 +124,20 @@ impl Log {
         segments: Option<SegmentStore>,
         limits: QueueLimits,
         (clock, ids): (Arc<dyn Clock>, Arc<dyn IdSource>),
+        progress: &(dyn Fn(OpenProgress) + Sync),
+    ) -> Result<(Self, OpenReport), OpenError> {
+        Self::over_disk(journal, segments, limits, (clock, ids, None), progress)
+    }
+
+    /// As [`Log::over`], with a reserve of disk space.
+    ///
+    /// # Errors
+    /// As [`Log::over`].
+    pub fn over_disk(
+        journal: Arc<dyn Journal>,
+        segments: Option<SegmentStore>,
+        limits: QueueLimits,
+        (clock, ids, reserve): (Arc<dyn Clock>, Arc<dyn IdSource>, Option<Arc<Reserve>>),
         progress: &(dyn Fn(OpenProgress) + Sync),
     ) -> Result<(Self, OpenReport), OpenError> {
         let tail = journal.tail();
@@ -135,6 +158,7 @@ impl Log {
             full_tails,
             segments: segments.clone(),
             sealing: Arc::clone(&sealing),
+            reserve: reserve.clone(),
         };
         let proofs = Arc::new(Proofs::new(Arc::clone(&journal), segments.clone()));
         let sealer = Sealer {
@@ -144,6 +168,7 @@ impl Log {
             proofs: Arc::clone(&proofs),
             full_tails: to_seal,
             sealing,
+            reserve,
         };
         let threads = vec![
             spawn("annals-writer", move || sequencer.run())?,

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::error::ReadError;
+use super::rebuild::{chain_at, chain_in};
 use crate::domain::Position;
-use crate::journal::{Frame, Journal, Record};
+use crate::journal::{ChainHash, Frame, Journal, Record};
 
 /// Reads records; keeps the last frame, because neighbours are often read together.
 #[derive(Clone, Debug)]
@@ -32,6 +33,18 @@ impl Reader {
         let record = record_in(&frame, position).ok_or(ReadError::Missing(position));
         self.frame = Some(frame);
         record
+    }
+
+    /// Gives the chain hash at a position; costs little where the record there was just read.
+    ///
+    /// # Errors
+    /// As [`Reader::record`].
+    pub fn chain_at(&mut self, position: Position) -> Result<ChainHash, ReadError> {
+        let held = self.frame.as_ref().filter(|frame| frame.first() <= position && position <= frame.last());
+        match held {
+            Some(frame) => Ok(chain_in(frame, position)),
+            None => chain_at(self.journal.as_ref(), position),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use super::reader::Reader;
 use crate::domain::{Position, Timestamp};
 use crate::filter::Filter;
 use crate::index::View;
-use crate::journal::{Direction, Record};
+use crate::journal::{ChainHash, Direction, Record};
 
 /// How much one batch may hold.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +94,14 @@ impl Scan {
             records.push(record);
         }
         Ok(Batch { records, lost: None, evaluated })
+    }
+
+    /// Gives the chain hash at a position, from what the scan holds if it can.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the frame there cannot be read.
+    pub fn chain_at(&mut self, position: Position) -> Result<ChainHash, ReadError> {
+        self.reader.chain_at(position)
     }
 
     /// Gives the last position that the scan has behind it when it comes to a position.

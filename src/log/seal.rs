@@ -6,6 +6,7 @@ use std::sync::mpsc::Receiver;
 use tracing::{debug, warn};
 
 use super::Proofs;
+use super::disk::Reserve;
 use super::error::causes;
 use super::rebuild::chain_at;
 use crate::domain::Position;
@@ -25,6 +26,7 @@ pub struct Sealer {
     pub(super) proofs: Arc<Proofs>,
     pub(super) full_tails: Receiver<Position>,
     pub(super) sealing: Arc<Mutex<()>>,
+    pub(super) reserve: Option<Arc<Reserve>>,
 }
 
 impl Sealer {
@@ -51,6 +53,11 @@ impl Sealer {
             return;
         };
         let number = segment.base().0 / SEGMENT_LEN;
+        if !self.reserve.as_ref().is_none_or(|reserve| reserve.has_room_for_segment()) {
+            // A database that meets the end of the disk takes nothing more, also when there is space again.
+            warn!(number, "segment not stored: the disk is nearly full");
+            return;
+        }
         let chain = match chain_at(self.journal.as_ref(), segment.last()) {
             Ok(chain) => chain,
             Err(error) => {

@@ -9,6 +9,7 @@ use tracing::{error, info};
 
 use super::admission::{Admission, Admitted};
 use super::append::{AppendRequest, Appended};
+use super::disk::{DiskFull, Reserve};
 use super::erase::{EraseError, EraseFault, Erased, Eraser, order_for};
 use super::error::{AppendError, causes};
 use super::head::Head;
@@ -35,6 +36,7 @@ pub struct Sequencer {
     /// Held while a segment is sealed, and while contents are erased: a segment made of what was there before must not
     /// come after.
     pub(super) sealing: Arc<Mutex<()>>,
+    pub(super) reserve: Option<Arc<Reserve>>,
 }
 
 /// Why a round could not be written.
@@ -44,6 +46,9 @@ enum RoundError {
     Encode(#[from] EncodeError),
     #[error(transparent)]
     Commit(#[from] CommitError),
+    /// Nothing was written.
+    #[error(transparent)]
+    DiskFull(#[from] DiskFull),
 }
 
 /// An answer that waits for the commit of the round.
@@ -144,6 +149,10 @@ impl Sequencer {
 
     fn write(&self, head: &Head, stage: &Stage, waiting: Vec<Waiting>) {
         if let Err(cause) = self.commit(head, stage) {
+            if let RoundError::DiskFull(full) = cause {
+                waiting.into_iter().for_each(|(reply, _)| answer_with(reply, Err(full.into())));
+                return;
+            }
             // After a failed flush nobody knows what is on disk: the kernel may have dropped the pages, and a
             // second fsync would report success (Rebello et al., USENIX ATC 2020). So nothing more is written.
             self.queue.poison();
@@ -168,6 +177,10 @@ impl Sequencer {
 
     fn commit(&self, head: &Head, stage: &Stage) -> Result<(), RoundError> {
         let (frames, _) = frames_of(&stage.records, head.chain)?;
+        if let Some(reserve) = &self.reserve {
+            let bytes: usize = frames.iter().map(|frame| frame.bytes().len()).sum();
+            reserve.admit(u64::try_from(bytes).unwrap_or(u64::MAX))?;
+        }
         Ok(self.journal.commit(head.position, frames)?)
     }
 }

@@ -84,7 +84,7 @@ fn parse(path: &Path, text: &str) -> Result<StoreId, OpenError> {
 }
 
 /// Writes the file so that it is whole or absent after a power cut.
-fn write(directory: &Path, path: &Path, id: StoreId) -> io::Result<()> {
+pub(super) fn write(directory: &Path, path: &Path, id: StoreId) -> io::Result<()> {
     let unfinished = directory.join("STORE.new");
     let mut file = File::create(&unfinished)?;
     write!(file, "{FIRST_LINE}\nformat {STORE_FORMAT}\nid {id}\n")?;

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
+use super::disk::Reserve;
 use super::error::{OpenError, causes};
 use super::open::{LogConfig, open_error};
 use super::{Log, store_file};
@@ -79,7 +80,9 @@ pub fn verify_directory(
 ) -> Result<VerifyReport, OpenError> {
     let _lock = store_file::lock(&config.directory)?;
     let store = store_file::store_id(&config.directory, ids)?;
-    let opened = SledJournal::open(&config.directory.join("journal"), store, config.journal_cache_bytes);
+    let reserve = Reserve::of(&config.directory, config.disk_reserve_bytes);
+    let directory = config.directory.join("journal");
+    let opened = reserve.with_room(|| SledJournal::open(&directory, store, config.journal_cache_bytes));
     let journal = match opened {
         Ok(opened) => opened.journal,
         Err(error @ (journal::OpenError::Corrupt { .. } | journal::OpenError::Store { .. })) => {

@@ -53,6 +53,8 @@ pub struct Config {
     pub connection_streams_max: u32,
     /// Page cache of the journal, in bytes.
     pub journal_cache_bytes: u64,
+    /// Space on the disk that appends leave alone, in bytes.
+    pub disk_reserve_bytes: u64,
     /// What clients are allowed.
     pub limits: Limits,
     /// Least level of the log.
@@ -122,6 +124,7 @@ struct ServerSection {
 struct StoreSection {
     data: PathBuf,
     journal_cache_bytes: u64,
+    disk_reserve_bytes: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -189,6 +192,7 @@ impl Config {
                 file.server.connection_streams_max,
             )?,
             journal_cache_bytes: file.store.journal_cache_bytes,
+            disk_reserve_bytes: file.store.disk_reserve_bytes,
             limits: limits(&file.limits)?,
             log_level: file.log.level,
             log_format: overrides.log_format.unwrap_or(file.log.format),
@@ -286,6 +290,7 @@ mod tests {
     fn the_reference_file_holds_the_defaults() {
         let config = with("", Overrides::default()).unwrap();
         assert_eq!(config.limits, Limits::default());
+        assert_eq!(config.disk_reserve_bytes, crate::log::disk::RESERVE_BYTES_DEFAULT);
         assert_eq!(config.listen.to_string(), "127.0.0.1:50051");
     }
 

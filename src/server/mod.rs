@@ -152,6 +152,7 @@ async fn open(config: &Config, phase: &watch::Sender<Phase>) -> Result<Arc<Log>,
         directory: config.data.clone(),
         queue: config.limits.queue,
         journal_cache_bytes: config.journal_cache_bytes,
+        disk_reserve_bytes: config.disk_reserve_bytes,
     };
     let progress = phase.clone();
     let work = tokio::task::spawn_blocking(move || {

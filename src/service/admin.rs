@@ -5,6 +5,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::Context;
+use super::backup::BATCHES_AHEAD;
 use super::context::refused;
 use crate::codec::check::moment_of;
 use crate::index::SEGMENT_FORMAT;
@@ -12,7 +13,7 @@ use crate::journal::frame::FORMAT_VERSION;
 use crate::log::store_file::STORE_FORMAT;
 use crate::pb;
 use crate::pb::admin_service_server::AdminService;
-use crate::wire::{RequestError, admin, encode};
+use crate::wire::{RequestError, admin, backup, encode};
 
 /// Administration, over gRPC.
 #[derive(Clone, Debug)]
@@ -76,9 +77,13 @@ impl AdminService for Admin {
 
     async fn backup(
         &self,
-        _request: Request<pb::BackupRequest>,
+        request: Request<pb::BackupRequest>,
     ) -> Result<Response<Self::BackupStream>, Status> {
-        Err(Status::unimplemented("not built yet"))
+        let log = self.0.log()?;
+        let asked = backup::request(request.get_ref()).map_err(|error| refused(&error))?;
+        let (out, messages) = mpsc::channel(BATCHES_AHEAD);
+        tokio::spawn(self.0.clone().send_backup(log, asked, out));
+        Ok(Response::new(ReceiverStream::new(messages)))
     }
 
     async fn get_log_proof(

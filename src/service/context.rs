@@ -15,6 +15,9 @@ use crate::log::error::{ReadError, causes};
 use crate::log::{AppendError, EraseError, Log};
 use crate::wire::{Limits, RequestError, status};
 
+/// Most backups made at once; others wait.
+const BACKUPS_MAX: usize = 2;
+
 /// How far the server is.
 #[derive(Clone, Debug)]
 pub enum Phase {
@@ -44,6 +47,7 @@ pub struct Context {
     queries: Arc<Semaphore>,
     checks: Arc<Semaphore>,
     proofs: Arc<Semaphore>,
+    backups: Arc<Semaphore>,
 }
 
 impl Context {
@@ -60,7 +64,8 @@ impl Context {
         let queries = Arc::new(Semaphore::new(limits.queries_max));
         let checks = Arc::new(Semaphore::new(1));
         let proofs = Arc::new(Semaphore::new(1));
-        Self { phase, ids, limits, shutdown, started_at, subscriptions, queries, checks, proofs }
+        let backups = Arc::new(Semaphore::new(BACKUPS_MAX));
+        Self { phase, ids, limits, shutdown, started_at, subscriptions, queries, checks, proofs, backups }
     }
 
     /// Gives the log.
@@ -121,6 +126,17 @@ impl Context {
         self.run(Arc::clone(&self.proofs), work).await
     }
 
+    /// Runs a backup: [`BACKUPS_MAX`] at a time, beside the queries, because a slow reader holds it up.
+    ///
+    /// # Errors
+    /// As [`Context::query`].
+    pub async fn copying<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, Status> + Send + 'static,
+    ) -> Result<T, Status> {
+        self.run(Arc::clone(&self.backups), work).await
+    }
+
     async fn run<T: Send + 'static>(
         &self,
         places: Arc<Semaphore>,
@@ -172,6 +188,7 @@ impl Context {
             | AppendError::LinkTargetKind { .. }
             | AppendError::TooLarge { .. }
             | AppendError::QueueFull(_)
+            | AppendError::DiskFull(_)
             | AppendError::ReadOnly
             | AppendError::Closing => String::new(),
         };

@@ -64,9 +64,10 @@ impl EventLogService for EventLog {
         request: Request<pb::ReadEventsRequest>,
     ) -> Result<Response<Self::ReadEventsStream>, Status> {
         let log = self.0.log()?;
-        let head = log.head().position;
-        let request =
-            decode::read_events(request.get_ref(), log.store_id(), head).map_err(|error| refused(&error))?;
+        let head = log.head();
+        let request = decode::read_events(request.get_ref(), log.store_id(), head.position)
+            .map_err(|error| refused(&error))?;
+        self.0.check_history(&log, request.history).await?;
         // One batch being sent and one ready: a slow reader holds no more.
         let (out, messages) = mpsc::channel(1);
         let context = self.0.clone();
@@ -97,6 +98,7 @@ impl EventLogService for EventLog {
         let head = log.head().position;
         let request =
             decode::subscribe(request.get_ref(), log.store_id(), head).map_err(|error| refused(&error))?;
+        self.0.check_history(&log, request.history).await?;
         let after = match request.start {
             Start::After(position) => position,
             Start::Now => head,
@@ -162,16 +164,16 @@ impl Context {
         store: crate::domain::StoreId,
     ) -> Vec<Result<pb::SubscribeEventsResponse, Status>> {
         match item {
-            Subscription::Message(message) => {
-                vec![Ok(encode::subscription_message(message, store))]
+            Subscription::Message { message, chain } => {
+                vec![Ok(encode::subscription_message(message, chain, store))]
             }
             Subscription::Lost(first, last) => vec![Ok(encode::subscription_lost(first, last))],
             Subscription::Records(records) => {
                 vec![self.events(&records).map(encode::subscription_events)]
             }
-            Subscription::End { resume_after, end } => {
+            Subscription::End { resume_after, chain, end } => {
                 use crate::subscription::SubscriptionEnd;
-                let message = encode::subscription_end(resume_after, &end);
+                let message = encode::subscription_end(resume_after, chain, &end);
                 let status = match end {
                     SubscriptionEnd::ShuttingDown => refused(&RequestError::ShuttingDown),
                     SubscriptionEnd::Failed(error) => self.read_failed(&error),

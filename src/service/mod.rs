@@ -1,8 +1,10 @@
 //! The gRPC services: decode, call, encode. No rule of the domain lives here.
 
 pub mod admin;
+pub mod backup;
 pub mod context;
 pub mod event_log;
+pub mod history;
 pub mod present;
 pub mod proof;
 pub mod read;

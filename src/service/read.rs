@@ -8,7 +8,7 @@ use tonic::Status;
 use super::Context;
 use crate::domain::Position;
 use crate::journal::Direction;
-use crate::log::{BatchLimits, Log, Scan};
+use crate::log::{BatchLimits, Head, Log, Scan};
 use crate::pb;
 use crate::pb::read_events_response::Content;
 use crate::wire::decode::ReadRequest;
@@ -29,7 +29,7 @@ struct Progress {
 
 impl Progress {
     fn new(log: &Log, request: ReadRequest) -> Self {
-        let ReadRequest { filter, direction, from, scope, limit: _ } = request;
+        let ReadRequest { filter, direction, from, scope, limit: _, history: _ } = request;
         let (from, bound) = match direction {
             Direction::Forward => (from.unwrap_or(Position::ZERO), scope.as_of),
             Direction::Backward => {
@@ -75,7 +75,7 @@ pub async fn send(
     context: &Context,
     log: &Arc<Log>,
     request: ReadRequest,
-    head: Position,
+    head: Head,
     out: &mpsc::Sender<Result<pb::ReadEventsResponse, Status>>,
 ) -> Result<(), Status> {
     let mut left = request.limit;
@@ -105,7 +105,8 @@ pub async fn send(
             return Ok(());
         }
     }
-    let content = Some(Content::End(pb::ReadEnd { head: head.0, more, chain_hash: String::new() }));
+    let content =
+        Some(Content::End(pb::ReadEnd { head: head.position.0, more, chain_hash: head.chain.to_string() }));
     // The reader may be gone.
     let _ = out.send(Ok(pb::ReadEventsResponse { content })).await;
     Ok(())

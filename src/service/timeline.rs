@@ -83,6 +83,7 @@ impl Context {
         asked: &Paged<crate::timeline::ListRequest>,
     ) -> Result<pb::ListEntriesResponse, Status> {
         let snapshot = asked.request.scope.as_of;
+        let chain = Self::check_snapshot(log, snapshot, asked.history)?;
         let listed = list(&log.index().view(), &asked.request);
         let mut reader = log.reader();
         let mut page = Page::new();
@@ -96,7 +97,7 @@ impl Context {
             }
             before = Some(*key);
         }
-        let token = |after| PageToken { snapshot, after }.encode(log.store_id(), asked.question);
+        let token = |after| PageToken { snapshot, chain, after }.encode(log.store_id(), asked.question);
         Ok(pb::ListEntriesResponse {
             entries: page.items,
             next_page_token: next.map_or_else(String::new, token),
@@ -111,6 +112,7 @@ impl Context {
         asked: &Paged<HistoryRequest>,
     ) -> Result<pb::GetEntryHistoryResponse, Status> {
         let HistoryRequest { event_id, scope, after, page_size } = asked.request;
+        let chain = Self::check_snapshot(log, scope.as_of, asked.history)?;
         let versions = {
             let view = log.index().view();
             let found = view.position_of(&event_id).filter(|position| view.in_scope(*position, scope));
@@ -131,7 +133,8 @@ impl Context {
         }
         let more = versions.last().map(|version| version.position) > last;
         let next = last.filter(|_| more).map(|position| Key { value: 0, position });
-        let token = |after| PageToken { snapshot: scope.as_of, after }.encode(log.store_id(), asked.question);
+        let token =
+            |after| PageToken { snapshot: scope.as_of, chain, after }.encode(log.store_id(), asked.question);
         Ok(pb::GetEntryHistoryResponse {
             versions: page.items,
             next_page_token: next.map_or_else(String::new, token),

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::machine::{Action, Machine, Message};
 use crate::domain::{Position, Timestamp};
 use crate::filter::Filter;
-use crate::journal::{self, Direction, Record};
+use crate::journal::{self, ChainHash, Direction, Record};
 use crate::log::error::ReadError;
 use crate::log::{BatchLimits, Head, Log, Scan};
 
@@ -29,11 +29,18 @@ pub enum Subscription {
     /// Positions, first and last, of whose events nothing is known any more.
     Lost(Position, Position),
     /// Anything else.
-    Message(Message),
+    Message {
+        /// What is said.
+        message: Message,
+        /// Chain hash at the position that a checkpoint or the start names; nothing where it cannot be read.
+        chain: Option<ChainHash>,
+    },
     /// The last item.
     End {
         /// Resume after this position.
         resume_after: Position,
+        /// Chain hash there; nothing where it cannot be read.
+        chain: Option<ChainHash>,
         /// Why.
         end: SubscriptionEnd,
     },
@@ -65,8 +72,10 @@ pub async fn follow(
         ended = work => ended,
     };
     if let Some(end) = ended {
+        let resume_after = machine.position();
+        let (_, chain) = chain_at(&log, None, resume_after).await;
         // The reader may be gone or stuck: it learns the same from its last checkpoint.
-        let last = out.send(Subscription::End { resume_after: machine.position(), end });
+        let last = out.send(Subscription::End { resume_after, chain, end });
         let _ = tokio::time::timeout(ENDING_WAIT, last).await;
     }
 }
@@ -83,7 +92,17 @@ async fn run(
         let now = log.clock().now();
         let durable = head.borrow_and_update().position;
         match machine.next(durable, now) {
-            Action::Send(message) => out.send(Subscription::Message(message)).await.ok()?,
+            Action::Send(message) => {
+                let chain = match message {
+                    Message::Started { after: position, .. } | Message::Checkpoint { position, .. } => {
+                        let (back, chain) = chain_at(log, scan.take(), position).await;
+                        scan = back;
+                        chain
+                    }
+                    Message::CaughtUp { .. } | Message::FellBehind { .. } | Message::Heartbeat { .. } => None,
+                };
+                out.send(Subscription::Message { message, chain }).await.ok()?;
+            }
             Action::Scan { after, up_to } => {
                 let work = scan.take()?;
                 let batch = match read(Arc::clone(log), work, after, up_to).await {
@@ -121,6 +140,27 @@ async fn moved(head: &mut watch::Receiver<Head>) {
     if head.changed().await.is_err() {
         std::future::pending::<()>().await;
     }
+}
+
+/// Gives the chain hash at a position, and the scan back. At the head it is known; elsewhere the scan often holds the
+/// frame, and if not, one is read.
+async fn chain_at(
+    log: &Arc<Log>,
+    scan: Option<Scan>,
+    position: Position,
+) -> (Option<Scan>, Option<ChainHash>) {
+    let head = log.head();
+    if position == head.position {
+        return (scan, Some(head.chain));
+    }
+    let mut scan =
+        scan.unwrap_or_else(|| Scan::new(log, Filter::default(), Timestamp::MAX, Direction::Forward));
+    let work = tokio::task::spawn_blocking(move || {
+        let chain = scan.chain_at(position).ok();
+        (Some(scan), chain)
+    });
+    // After a panic there is no scan any more, which ends the subscription.
+    work.await.unwrap_or_default()
 }
 
 /// Reads on a thread that may wait for the disk.

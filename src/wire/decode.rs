@@ -2,9 +2,10 @@
 
 use prost_types::Duration as WireDuration;
 
+use super::backup::chain_hash;
 use super::filter::filter;
 use super::limits::{GROUPS_MAX, Limits};
-use super::page_token::{self, PageToken};
+use super::page_token::{self, ChainStart, PageToken};
 use super::status::RequestError;
 use crate::codec::check::{moment, optional_number};
 use crate::domain::{
@@ -12,7 +13,7 @@ use crate::domain::{
 };
 use crate::filter::Filter;
 use crate::index::Scope;
-use crate::journal::Direction;
+use crate::journal::{ChainHash, Direction};
 use crate::pb;
 use crate::subscription::Pace;
 use crate::timeline::{Axis, Certainty, CountRequest, Facet, GroupBy, ListRequest, Order, Window};
@@ -127,6 +128,8 @@ pub struct Paged<T> {
     pub request: T,
     /// Digest of the question.
     pub question: [u8; 16],
+    /// What the page token says of the history that it is of.
+    pub history: Option<ChainStart>,
 }
 
 /// Reads a list of entries.
@@ -151,16 +154,17 @@ pub fn list_entries(
     asked.page_size = 0;
     let question = page_token::question("ListEntries", &asked);
     let mut scope = pinned(scope, head)?;
-    let mut after = None;
+    let (mut after, mut history) = (None, None);
     if !request.page_token.is_empty() {
         let token = PageToken::decode(&request.page_token, store, question)?;
         scope.as_of = within(token.snapshot.0, head)?;
-        after = Some(token.after);
+        (after, history) = (Some(token.after), Some(token.chain));
     }
     let include_closed = request.include_closed;
     Ok(Paged {
         request: ListRequest { filter, window, scope, order, after, page_size, include_closed },
         question,
+        history,
     })
 }
 
@@ -210,13 +214,13 @@ pub fn entry_history(
     asked.page_size = 0;
     let question = page_token::question("GetEntryHistory", &asked);
     let mut scope = pinned(scope, head)?;
-    let mut after = Position::ZERO;
+    let (mut after, mut history) = (Position::ZERO, None);
     if !request.page_token.is_empty() {
         let token = PageToken::decode(&request.page_token, store, question)?;
         scope.as_of = within(token.snapshot.0, head)?;
-        after = token.after.position;
+        (after, history) = (token.after.position, Some(token.chain));
     }
-    Ok(Paged { request: HistoryRequest { event_id, scope, after, page_size }, question })
+    Ok(Paged { request: HistoryRequest { event_id, scope, after, page_size }, question, history })
 }
 
 /// Reads a count.
@@ -303,6 +307,8 @@ pub struct ReadRequest {
     pub limit: u64,
     /// The state of knowledge.
     pub scope: Scope,
+    /// Where the client has read a chain hash, and which; at most the head.
+    pub history: Option<(Position, ChainHash)>,
 }
 
 /// Reads a read.
@@ -330,15 +336,17 @@ pub fn read_events(
             0
         }
     };
+    let chain = chain_hash(&mut findings, "from_chain_hash", &request.from_chain_hash);
     findings.into_result()?;
     same_store(&request.store_id, store)?;
     let from = request.from_position_exclusive;
     let direction = direction.unwrap_or(Direction::Forward);
     // Going back from just above the head is how a client that counts starts at the head.
     let reach = if direction == Direction::Backward { head.next() } else { head };
-    within(from, reach)?;
+    within(from, if chain.is_some() { head } else { reach })?;
+    let history = chain.map(|chain| (Position(from), chain));
     let from = (from != 0).then_some(Position(from));
-    Ok(ReadRequest { filter, direction, from, limit, scope: pinned(scope, head)? })
+    Ok(ReadRequest { filter, direction, from, limit, scope: pinned(scope, head)?, history })
 }
 
 /// Where a subscription begins.
@@ -361,6 +369,8 @@ pub struct SubscribeRequest {
     pub start: Start,
     /// How often signs of life are sent.
     pub pace: Pace,
+    /// Where the client has read a chain hash, and which.
+    pub history: Option<(Position, ChainHash)>,
 }
 
 /// Reads a subscription.
@@ -393,15 +403,22 @@ pub fn subscribe(
             None
         }
     };
+    let chain = chain_hash(&mut findings, "after_chain_hash", &request.after_chain_hash);
+    if chain.is_some() && !matches!(start, Some(Start::After(_))) {
+        findings.violation_at("after_chain_hash", "needs after_position");
+    }
     findings.into_result()?;
     same_store(&request.store_id, store)?;
     let start = start.ok_or_else(|| Invalid::one("start", "must be one of the choices"))?;
+    let mut history = None;
     if let Start::After(position) = start {
         within(position.0, head)?;
+        history = chain.map(|chain| (position, chain));
     }
     Ok(SubscribeRequest {
         filter,
         start,
+        history,
         pace: Pace { checkpoint_micros: checkpoint, heartbeat_micros: heartbeat },
     })
 }

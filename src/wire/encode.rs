@@ -6,6 +6,7 @@ use crate::codec::check::moment_of;
 use crate::codec::stored::caveat_of;
 use crate::domain::{EventId, LinkType, Position, StoreId, Timestamp};
 use crate::index::Status;
+use crate::journal::ChainHash;
 use crate::log::{Appended, Finding, Head, VerifyEvent, VerifyReport};
 use crate::pb;
 use crate::pb::subscribe_events_response::Content;
@@ -62,19 +63,29 @@ pub fn head(head: &Head, store: StoreId) -> pb::GetHeadResponse {
     }
 }
 
-/// Writes a message of a subscription.
+/// Writes a chain hash; empty where it is not known.
+fn chain_hash(chain: Option<ChainHash>) -> String {
+    chain.map_or_else(String::new, |chain| chain.to_string())
+}
+
+/// Writes a message of a subscription; `chain` is the hash at the position it names.
 #[must_use]
-pub fn subscription_message(message: Message, store: StoreId) -> pb::SubscribeEventsResponse {
+pub fn subscription_message(
+    message: Message,
+    chain: Option<ChainHash>,
+    store: StoreId,
+) -> pb::SubscribeEventsResponse {
     let content = match message {
         Message::Started { head, after } => Content::Started(pb::Started {
             head: head.0,
             store_id: store.to_string(),
             after_position: after.0,
+            after_chain_hash: chain_hash(chain),
         }),
         Message::Checkpoint { position, head } => Content::Checkpoint(pb::Checkpoint {
             position: position.0,
             head: head.0,
-            chain_hash: String::new(),
+            chain_hash: chain_hash(chain),
         }),
         Message::CaughtUp { head } => Content::CaughtUp(pb::CaughtUp { head: head.0 }),
         Message::FellBehind { head } => Content::FellBehind(pb::FellBehind { head: head.0 }),
@@ -105,7 +116,11 @@ pub const fn lost(first: Position, last: Position) -> pb::Lost {
 
 /// Writes the end of a subscription.
 #[must_use]
-pub fn subscription_end(resume_after: Position, end: &SubscriptionEnd) -> pb::SubscribeEventsResponse {
+pub fn subscription_end(
+    resume_after: Position,
+    chain: Option<ChainHash>,
+    end: &SubscriptionEnd,
+) -> pb::SubscribeEventsResponse {
     use crate::journal::ReadError as JournalError;
     use crate::log::error::ReadError;
     use pb::ending::Reason;
@@ -120,7 +135,7 @@ pub fn subscription_end(resume_after: Position, end: &SubscriptionEnd) -> pb::Su
         reason: reason.into(),
         resume_after_position: resume_after.0,
         retry_after: Some(duration(Duration::from_secs(1))),
-        resume_chain_hash: String::new(),
+        resume_chain_hash: chain_hash(chain),
     });
     pb::SubscribeEventsResponse { content: Some(content) }
 }

@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod append;
+pub mod backup;
 pub mod codec;
 pub mod decode;
 pub mod encode;

@@ -1,24 +1,52 @@
 //! Page tokens: opaque, versioned, bound to their question and store.
 //!
 //! ```text
-//! version(1) store(16) question(16) snapshot(8) value(8) position(8) check(16)   in hexadecimal
+//! version(1) store(16) question(16) snapshot(8) chain(8) value(8) position(8) check(16)   in hexadecimal
 //! ```
+//! `chain` begins the chain hash at the snapshot: other events may stand there after an older backup was restored.
 //! The check guards against damage and guessing games; a token grants nothing and hides nothing.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use super::status::RequestError;
 use crate::domain::{Position, StoreId};
+use crate::journal::ChainHash;
 use crate::timeline::Key;
 
-const VERSION: u8 = 1;
-const CHECKED_BYTES: usize = 57;
+const VERSION: u8 = 2;
+const CHECKED_BYTES: usize = 65;
+
+/// The first bytes of a chain hash; all zero where it could not be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChainStart([u8; 8]);
+
+impl ChainStart {
+    /// Takes the beginning of a hash.
+    #[must_use]
+    pub fn of(chain: &ChainHash) -> Self {
+        Self(chain.as_bytes().first_chunk().copied().unwrap_or_default())
+    }
+
+    /// Tells whether a hash begins so. Nothing is said against a hash by one that could not be read.
+    #[must_use]
+    pub fn fits(self, chain: &ChainHash) -> bool {
+        self == Self::default() || self == Self::of(chain)
+    }
+}
+
+impl fmt::Display for ChainStart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
 
 /// Where a page begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageToken {
     /// The state of the log that all pages are of.
     pub snapshot: Position,
+    /// The beginning of the chain hash there.
+    pub chain: ChainStart,
     /// Where the page before ended.
     pub after: Key,
 }
@@ -48,6 +76,7 @@ impl PageToken {
         bytes.extend_from_slice(store.as_bytes());
         bytes.extend_from_slice(&question);
         bytes.extend_from_slice(&self.snapshot.0.to_be_bytes());
+        bytes.extend_from_slice(&self.chain.0);
         bytes.extend_from_slice(&self.after.value.to_be_bytes());
         bytes.extend_from_slice(&self.after.position.0.to_be_bytes());
         let check = check(&bytes);
@@ -83,9 +112,11 @@ impl PageToken {
                 reason: "it is of another question: repeat the first request",
             });
         }
-        let [snapshot, value, position] = [field(33), field(41), field(49)].map(Option::unwrap_or_default);
+        let [snapshot, chain, value, position] =
+            [field(33), field(41), field(49), field(57)].map(Option::unwrap_or_default);
         Ok(Self {
             snapshot: Position(u64::from_be_bytes(snapshot)),
+            chain: ChainStart(chain),
             after: Key { value: i64::from_be_bytes(value), position: Position(u64::from_be_bytes(position)) },
         })
     }

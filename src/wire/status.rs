@@ -7,15 +7,17 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::domain::{EventId, Invalid, Position, StoreId};
-use crate::journal;
+use crate::journal::{self, ChainHash};
 use crate::log::error::ReadError;
-use crate::log::{AppendError, ConditionViolation, EraseError, ViolatedCondition};
+use crate::log::{AppendError, BackupError, ConditionViolation, DiskFull, EraseError, ViolatedCondition};
 use crate::pb::ErrorReason;
 
 /// Domain of every reason.
 pub const ERROR_DOMAIN: &str = "annals.v1";
 /// Bytes of violations that a status carries: details travel as a header, which clients bound.
 const VIOLATIONS_BYTES_MAX: usize = 3_072;
+/// Space comes back by an operator's hand, not by waiting a moment.
+const DISK_FULL_RETRY: Duration = Duration::from_secs(30);
 
 /// Says what is wrong with a request before any work is done.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +82,16 @@ pub enum RequestError {
         given: String,
         /// What this is.
         actual: StoreId,
+    },
+    /// A cursor or token is of another history of this store.
+    #[error("at position {position} the log has another history than the one it was read from")]
+    HistoryMismatch {
+        /// Where the histories were compared.
+        position: Position,
+        /// The chain hash that the client has, in hexadecimal; of a page token its beginning.
+        given: String,
+        /// The chain hash that the log has there.
+        actual: ChainHash,
     },
     /// A position lies beyond the head.
     #[error("position {position} is beyond the head {head}")]
@@ -184,6 +196,12 @@ pub fn request_error(error: &RequestError) -> Status {
                 .with("expected_store_id", given)
                 .with("store_id", actual)
         }
+        RequestError::HistoryMismatch { position, given, actual } => {
+            Failure::new(Code::FailedPrecondition, ErrorReason::StoreMismatch)
+                .with("position", position)
+                .with("expected_chain_hash", given)
+                .with("chain_hash", actual)
+        }
         RequestError::BeyondHead { position, head } => {
             Failure::new(Code::OutOfRange, ErrorReason::PositionBeyondHead)
                 .with("position", position)
@@ -280,6 +298,12 @@ pub fn append_error(error: &AppendError, incident: &str) -> Status {
         }
         AppendError::QueueFull(_) => Failure::new(Code::ResourceExhausted, ErrorReason::WriteQueueFull)
             .retry_after(Duration::from_millis(100)),
+        AppendError::DiskFull(DiskFull { free_bytes, needed_bytes }) => {
+            Failure::new(Code::ResourceExhausted, ErrorReason::DiskFull)
+                .with("free_bytes", free_bytes)
+                .with("needed_bytes", needed_bytes)
+                .retry_after(DISK_FULL_RETRY)
+        }
         AppendError::OutcomeUnknown => {
             Failure::new(Code::Internal, ErrorReason::CommitOutcomeUnknown).with("incident", incident)
         }
@@ -350,6 +374,25 @@ fn condition_failed(violated: &[ViolatedCondition]) -> Status {
         failure.details.add_precondition_failure_violation(kind, subject, description);
     }
     failure.status(format!("{} condition(s) do not hold", violated.len()))
+}
+
+/// Maps why a backup was not begun.
+#[must_use]
+pub fn backup_error(error: &BackupError, incident: &str) -> Status {
+    match error {
+        BackupError::BeyondHead { position, head } => {
+            request_error(&RequestError::BeyondHead { position: *position, head: *head })
+        }
+        BackupError::InsideCommit { position: _, nearest } => {
+            let rule = format!("must be the end of a commit: the nearest one before it is {nearest}");
+            request_error(&Invalid::one("after_position", rule).into())
+        }
+        BackupError::OtherHistory { position, given, actual } => {
+            let (position, given, actual) = (*position, given.to_string(), *actual);
+            request_error(&RequestError::HistoryMismatch { position, given, actual })
+        }
+        BackupError::Read(error) => read_error(error, incident),
+    }
 }
 
 /// Maps a fault of the server's. The client is told what it must know; the cause is in the server's log, under

@@ -3,8 +3,10 @@
 use proptest::prelude::*;
 use prost::Message as _;
 
+use super::page_token::ChainStart;
 use super::*;
 use crate::domain::{Position, StoreId};
+use crate::journal::ChainHash;
 use crate::pb;
 use crate::timeline::Key;
 
@@ -19,8 +21,10 @@ fn the_descriptors_decode() {
 
 proptest! {
     #[test]
-    fn a_page_token_comes_back(snapshot: u64, value: i64, position: u64, question: [u8; 16]) {
-        let token = PageToken { snapshot: Position(snapshot), after: Key { value, position: Position(position) } };
+    fn a_page_token_comes_back(snapshot: u64, chain: [u8; 32], value: i64, position: u64, question: [u8; 16]) {
+        let chain = ChainStart::of(&ChainHash::from_bytes(chain));
+        let after = Key { value, position: Position(position) };
+        let token = PageToken { snapshot: Position(snapshot), chain, after };
         let text = token.encode(store(1), question);
         prop_assert_eq!(PageToken::decode(&text, store(1), question).unwrap(), token);
         let other_store = PageToken::decode(&text, store(2), question);
@@ -29,8 +33,9 @@ proptest! {
     }
 
     #[test]
-    fn a_changed_page_token_is_refused(at in 0_usize..146, digit in 0_u8..16, question: [u8; 16]) {
-        let token = PageToken { snapshot: Position(7), after: Key { value: 8, position: Position(9) } };
+    fn a_changed_page_token_is_refused(at in 0_usize..162, digit in 0_u8..16, question: [u8; 16]) {
+        let after = Key { value: 8, position: Position(9) };
+        let token = PageToken { snapshot: Position(7), chain: ChainStart::default(), after };
         let text = token.encode(store(1), question);
         let mut changed = text.clone().into_bytes();
         changed[at] = b"0123456789abcdef"[usize::from(digit)];

@@ -210,6 +210,7 @@ pub async fn append(
 }
 
 /// What a status says, in the form that tests compare.
+#[derive(Debug)]
 pub struct Said {
     pub code: tonic::Code,
     pub reason: String,

@@ -13,6 +13,7 @@
 )]
 
 mod append;
+mod backup;
 mod clients;
 mod damage;
 mod data;
@@ -27,6 +28,7 @@ mod malformed;
 mod model;
 mod proof;
 mod random;
+mod roundtrip;
 mod server;
 mod subscribe;
 mod tidy;

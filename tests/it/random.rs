@@ -409,8 +409,8 @@ impl World {
             loop {
                 match tokio::time::timeout(Duration::from_secs(20), items.recv()).await.unwrap().unwrap() {
                     Subscription::Records(records) => found.extend(records),
-                    Subscription::Message(Message::CaughtUp { .. }) => break,
-                    Subscription::Message(_) => {}
+                    Subscription::Message { message: Message::CaughtUp { .. }, .. } => break,
+                    Subscription::Message { .. } => {}
                     Subscription::Lost(first, last) => panic!("{first} to {last} are lost"),
                     Subscription::End { end, .. } => panic!("{end:?}"),
                 }

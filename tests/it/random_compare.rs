@@ -98,6 +98,7 @@ fn refusal_of(error: AppendError) -> Refusal {
         }
         other @ (AppendError::TooLarge { .. }
         | AppendError::QueueFull(_)
+        | AppendError::DiskFull(_)
         | AppendError::OutcomeUnknown
         | AppendError::ReadOnly
         | AppendError::Closing

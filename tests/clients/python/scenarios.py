@@ -127,7 +127,7 @@ def killed_subscriber(address):
 
     writer = threading.Thread(target=write, daemon=True)
     writer.start()
-    seen, checkpoint, store = [], 0, ""
+    seen, checkpoint, store, chain = [], 0, "", ""
     while checkpoint < total:
         lives.release()
         question = {
@@ -136,6 +136,7 @@ def killed_subscriber(address):
             "checkpointInterval": "1s",
             "heartbeatInterval": "1s",
             "storeId": store,
+            "afterChainHash": chain,
         }
         stream = client.call("EventLogService.SubscribeEvents", question)
         within, begin = [], checkpoint
@@ -148,7 +149,8 @@ def killed_subscriber(address):
                 within += [event.position for event in message.events.events]
             elif kind == "checkpoint":
                 assert message.checkpoint.position >= checkpoint
-                checkpoint = message.checkpoint.position
+                checkpoint, chain = message.checkpoint.position, message.checkpoint.chain_hash
+                equal(len(chain), 64)
             if checkpoint > begin and count > 2:
                 break
             time.sleep(0.005)
