@@ -79,18 +79,33 @@ async fn read(
 ) -> Result<(u64, ReadEnd), Failure> {
     let failed = |error: tonic::Status| status::failure(&error);
     let mut stream = context.target.log().await?.read_events(request).await.map_err(failed)?.into_inner();
-    let mut count = 0;
+    let (mut count, mut left_out) = (0, 0);
     while let Some(message) = stream.message().await.map_err(failed)? {
         match message.content {
             Some(Content::Events(batch)) => {
                 for event in &batch.events {
+                    bar.set_position(event.position);
+                    // Neither can be imported. A backup has both.
+                    if event.erasure.is_some() || event.stream.starts_with('$') {
+                        left_out += 1;
+                        continue;
+                    }
                     writeln!(out, "{}", json::to_line(event)?).map_err(|error| write_failure(&error))?;
                     count += 1;
-                    bar.set_position(event.position);
                 }
             }
-            Some(Content::End(end)) => return Ok((count, end)),
-            Some(Content::Lost(_)) | None => {}
+            Some(Content::Lost(lost)) => output::note(format!(
+                "positions {} to {} are lost: their events were damaged and set aside",
+                lost.first_position, lost.last_position
+            )),
+            Some(Content::End(end)) => {
+                if left_out > 0 {
+                    let events = table::count(left_out, "event", "events");
+                    output::note(format!("{events} left out: erased, or records of the server's own"));
+                }
+                return Ok((count, end));
+            }
+            None => {}
         }
     }
     Err(Failure::new(Exit::Unavailable, "the server broke off before the last event"))

@@ -188,7 +188,13 @@ impl Session<'_> {
                 self.place.evaluated(ending.resume_after_position, ending.resume_chain_hash)?;
                 self.asked = ending.retry_after.and_then(|wait| Duration::try_from(wait).ok());
             }
-            Some(Content::Lost(_)) => self.place.lost(),
+            Some(Content::Lost(lost)) => {
+                self.place.lost();
+                output::note(format!(
+                    "positions {} to {} are lost: their events were damaged and set aside",
+                    lost.first_position, lost.last_position
+                ));
+            }
             Some(Content::FellBehind(_) | Content::Heartbeat(_)) | None => {}
         }
         Ok(())

@@ -254,6 +254,10 @@ impl Journal for MemoryJournal {
         Ok(())
     }
 
+    fn stored_bytes(&self) -> u64 {
+        self.0.disk.lock().frames.values().map(|bytes| u64::try_from(bytes.len()).unwrap_or(u64::MAX)).sum()
+    }
+
     fn close(&self) -> io::Result<()> {
         *self.0.writer.lock() = Condition::Closed;
         Ok(())

@@ -147,6 +147,9 @@ pub trait Journal: Debug + Send + Sync + 'static {
     /// frames are in use is unknown until the journal is opened again.
     fn rewrite(&self, replaced: Vec<EncodedFrame>) -> Result<(), CommitError>;
 
+    /// Gives the bytes that the journal takes in its store, roughly.
+    fn stored_bytes(&self) -> u64;
+
     /// Makes sure that everything is durable and takes no more commits. Reads go on. Files are
     /// released when the journal and every walk over it are dropped.
     ///

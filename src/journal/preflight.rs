@@ -1,7 +1,8 @@
 //! Looks at the store's own log before the store does, because the store repairs it by overwriting.
 //!
-//! sled 0.34.7 reads its log from the last snapshot on, takes the first entry with a wrong checksum for the torn end of
-//! a crash, and overwrites everything behind it with zeros. After a crash that is right. After one flipped bit it wipes
+//! sled 0.34.7 reads its log from the last snapshot on. In the segments that were last written it takes the first entry
+//! with a wrong checksum for the torn end of a crash, and overwrites everything behind it with zeros; in earlier ones it
+//! passes over the rest of the segment, which it may then use again. After a crash that is right. After one flipped bit it wipes
 //! out acknowledged commits that are still there, whole, behind the damage. So before the store opens its files this
 //! finds where it would stop, and whether anything that is needed lies behind.
 //!
@@ -21,9 +22,11 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
 
+use super::error::{Fault, OpenError};
 use super::files::DATA_FILE;
-use super::salvage::frame_here;
-use crate::domain::Position;
+use super::salvage::{self, frame_here};
+use super::watermark::Watermark;
+use crate::domain::{Position, StoreId};
 
 const SEGMENT_HEADER_BYTES: usize = 20;
 /// No message begins in the last bytes of a segment.
@@ -33,34 +36,68 @@ const SNAPSHOT: &str = "snap.";
 const KIND_CORRUPTED: u8 = 0;
 const KIND_CAP: u8 = 2;
 
+/// Refuses to let the store open a log of which it would destroy what is needed.
+///
+/// # Errors
+/// [`OpenError::Corrupt`] with what is damaged already, [`OpenError::Store`] where every event is still there;
+/// [`OpenError::Io`] when the files cannot be read. Nothing was changed.
+pub fn check(place: &Path, segment_bytes: usize, store: StoreId) -> Result<(), OpenError> {
+    let mark = Watermark::peek(place).map_err(OpenError::Io)?;
+    let Some((marked, _)) = mark else { return Ok(()) };
+    let at_risk = at_risk(place, segment_bytes, marked).map_err(OpenError::Io)?;
+    if at_risk.is_empty() {
+        return Ok(());
+    }
+    let data = place.join(DATA_FILE);
+    let found = salvage::scan(place).map_err(OpenError::Io)?;
+    let is_safe = |frame: &salvage::Found| {
+        let (file, offset) = frame.place();
+        file != data || !at_risk.iter().any(|range| range.contains(&offset))
+    };
+    let safe = found.iter().filter(|frame| is_safe(frame)).cloned().collect();
+    if salvage::lost(&salvage::plan(safe, store, mark)).is_none() {
+        // What lies there is an older copy of frames that lie elsewhere, too.
+        return Ok(());
+    }
+    let fault = "its own log is damaged, and opening it would destroy what follows".to_owned();
+    match salvage::lost(&salvage::plan(found, store, mark)) {
+        Some(run) => Err(OpenError::Corrupt { first: run.first, last: run.last, fault: Fault::Store(fault) }),
+        None => Err(OpenError::Store { detail: format!("{fault}; every event is still there") }),
+    }
+}
+
 /// Gives the parts of the data file that the store would overwrite, if they hold a frame at or below a position.
 ///
 /// # Errors
 /// When the files cannot be read.
-pub fn at_risk(place: &Path, segment_bytes: usize, up_to: Position) -> io::Result<Vec<Range<u64>>> {
+fn at_risk(place: &Path, segment_bytes: usize, up_to: Position) -> io::Result<Vec<Range<u64>>> {
     let mut file = match File::open(place.join(DATA_FILE)) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
-    let segment = u64::try_from(segment_bytes).unwrap_or(u64::MAX);
-    let from = snapshot(place)?;
-    let mut segments = live_segments(&mut file, segment, from)?;
-    let mut next = from / segment * segment;
-    let mut start = from % segment;
+    let segment = to_u64(segment_bytes);
+    let (segments, stable) = live_segments(&mut file, segment, snapshot(place)?)?;
+    // From here on the store wants every segment, and takes the first fault for the end of all.
+    let tail = stable / segment * segment;
+    let mut expected = tail;
+    let mut ended = false;
     let mut behind = Vec::new();
-    while let Some(offset) = segments.remove(&next) {
-        let bytes = read_segment(&mut file, offset, segment_bytes)?;
-        let begin = usize::try_from(start).unwrap_or(usize::MAX).max(SEGMENT_HEADER_BYTES);
-        if let Some(end) = end_of_messages(&bytes, begin, next / segment) {
-            let end = offset + u64::try_from(end).unwrap_or(segment);
-            behind.push(end..offset + segment);
-            break;
+    for (number, offset) in segments {
+        ended |= number >= tail && number != expected;
+        if ended {
+            behind.push(offset..offset + segment);
+            continue;
         }
-        next += segment;
-        start = 0;
+        let bytes = read_segment(&mut file, offset, segment_bytes)?;
+        if let Some(end) = end_of_messages(&bytes, number / segment) {
+            behind.push(offset + to_u64(end)..offset + segment);
+            ended = number >= tail;
+        }
+        if number >= tail {
+            expected += segment;
+        }
     }
-    behind.extend(segments.into_values().map(|offset| offset..offset + segment));
     let mut needed = false;
     for range in &behind {
         needed |= holds_frame(&mut file, range, up_to)?;
@@ -79,30 +116,36 @@ fn snapshot(place: &Path) -> io::Result<u64> {
     Ok(newest)
 }
 
-/// Gives the segments whose messages are not all in the snapshot: their numbers, and where they lie.
-fn live_segments(file: &mut File, segment: u64, from: u64) -> io::Result<BTreeMap<u64, u64>> {
+/// Gives the segments whose messages are not all in the snapshot, by their numbers with where they lie, and the highest
+/// sequence number that is stable, as they or the snapshot say.
+fn live_segments(file: &mut File, segment: u64, from: u64) -> io::Result<(BTreeMap<u64, u64>, u64)> {
     let len = file.seek(SeekFrom::End(0))?;
     let mut found = BTreeMap::new();
-    let mut offset = 0;
+    let (mut offset, mut stable) = (0, from);
     while offset + to_u64(SEGMENT_HEADER_BYTES) <= len {
         let mut header = [0; SEGMENT_HEADER_BYTES];
         file.seek(SeekFrom::Start(offset))?;
         file.read_exact(&mut header)?;
-        if let Some(number) = segment_number(&header)
+        if let Some((number, stable_then)) = segment_numbers(&header)
             && number.is_multiple_of(segment)
-            && number + segment > from
+            && number >= from / segment * segment
         {
             found.insert(number, offset);
+            stable = stable.max(stable_then);
         }
         offset += segment;
     }
-    Ok(found)
+    Ok((found, stable))
 }
 
-fn segment_number(header: &[u8; SEGMENT_HEADER_BYTES]) -> Option<u64> {
+/// Reads a segment's own number and the one that was stable when it was begun, if the header is sound.
+fn segment_numbers(header: &[u8; SEGMENT_HEADER_BYTES]) -> Option<(u64, u64)> {
     let (checksum, rest) = header.split_first_chunk::<4>()?;
-    let number = u64::from_le_bytes(*rest.first_chunk()?) ^ LSN_MASK;
-    (u32::from_le_bytes(*checksum) ^ u32::MAX == crc32fast::hash(rest)).then_some(number)
+    let number = |at: usize| Some(u64::from_le_bytes(*rest.get(at..)?.first_chunk()?) ^ LSN_MASK);
+    let sound = u32::from_le_bytes(*checksum) ^ u32::MAX == crc32fast::hash(rest);
+    // The store keeps signed numbers; one below 0 means that nothing was stable.
+    let stable = number(8)?;
+    sound.then_some((number(0)?, if stable > LSN_MASK { 0 } else { stable }))
 }
 
 fn read_segment(file: &mut File, offset: u64, segment_bytes: usize) -> io::Result<Vec<u8>> {
@@ -113,8 +156,8 @@ fn read_segment(file: &mut File, offset: u64, segment_bytes: usize) -> io::Resul
 }
 
 /// Gives where in a segment the sound messages end; `None` where they fill it.
-fn end_of_messages(bytes: &[u8], begin: usize, number: u64) -> Option<usize> {
-    let mut at = begin;
+fn end_of_messages(bytes: &[u8], number: u64) -> Option<usize> {
+    let mut at = SEGMENT_HEADER_BYTES;
     while at + MESSAGE_HEADER_BYTES_MAX <= bytes.len() {
         match message(bytes.get(at..)?, number) {
             Some((KIND_CAP, _)) => return None,

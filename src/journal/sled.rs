@@ -16,7 +16,7 @@ use parking_lot::{Mutex, RwLock};
 use uuid::Uuid;
 
 use super::commit::{Condition, admit, admit_replacements};
-use super::error::{CommitError, Fault, OpenError};
+use super::error::{CommitError, OpenError};
 use super::files::{self, StoreFiles};
 use super::recover::check_tail;
 use super::walk::{Entry, SourceError, Walk};
@@ -79,7 +79,7 @@ impl SledJournal {
     pub fn open(dir: &Path, store: StoreId, cache_bytes: u64) -> Result<Opened<Self>, OpenError> {
         let generation = generation::current(dir)?;
         let place = generation::path(dir, generation);
-        refuse_at_risk(&place, store)?;
+        preflight::check(&place, SEGMENT_BYTES, store)?;
         let database = Database::open(&place, cache_bytes)?;
         let mut files = StoreFiles::open(&place).map_err(OpenError::Io)?;
         let owned = owned(&database, store)?;
@@ -287,6 +287,10 @@ impl Journal for SledJournal {
         })
     }
 
+    fn stored_bytes(&self) -> u64 {
+        guarded(|| self.database().db.size_on_disk()).unwrap_or(0)
+    }
+
     fn close(&self) -> io::Result<()> {
         let mut writer = self.writer.lock();
         let was = std::mem::replace(&mut writer.condition, Condition::Closed);
@@ -329,32 +333,6 @@ impl SledJournal {
         let Database { db, frames } = self.database();
         frames.remove(key(first)).unwrap().unwrap();
         db.flush().unwrap();
-    }
-}
-
-/// Refuses to let sled open a log of which it would destroy what is needed: see [`preflight`].
-fn refuse_at_risk(place: &Path, store: StoreId) -> Result<(), OpenError> {
-    let mark = Watermark::peek(place).map_err(OpenError::Io)?;
-    let Some((marked, _)) = mark else { return Ok(()) };
-    let at_risk = preflight::at_risk(place, SEGMENT_BYTES, marked).map_err(OpenError::Io)?;
-    if at_risk.is_empty() {
-        return Ok(());
-    }
-    let data = place.join(files::DATA_FILE);
-    let found = salvage::scan(place).map_err(OpenError::Io)?;
-    let is_safe = |frame: &salvage::Found| {
-        let (file, offset) = frame.place();
-        file != data || !at_risk.iter().any(|range| range.contains(&offset))
-    };
-    let safe = found.iter().filter(|frame| is_safe(frame)).cloned().collect();
-    if salvage::lost(&salvage::plan(safe, store, mark)).is_none() {
-        // What lies there is an older copy of frames that lie elsewhere, too.
-        return Ok(());
-    }
-    let fault = "its own log is damaged, and opening it would destroy what follows".to_owned();
-    match salvage::lost(&salvage::plan(found, store, mark)) {
-        Some(run) => Err(OpenError::Corrupt { first: run.first, last: run.last, fault: Fault::Store(fault) }),
-        None => Err(OpenError::Store { detail: format!("{fault}; every event is still there") }),
     }
 }
 

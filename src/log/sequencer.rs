@@ -85,6 +85,10 @@ impl Sequencer {
         if found.form != RecordForm::Whole {
             return Ok(Erased { position, already: true });
         }
+        if let Some(reserve) = &self.reserve {
+            // Everything is written once more before the old files go.
+            reserve.admit(self.journal.stored_bytes()).map_err(AppendError::from)?;
+        }
         let recorded = order_for(self.journal.as_ref(), &view, target).map_err(AppendError::from)?;
         drop(view);
         let erasure = match recorded {

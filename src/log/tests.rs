@@ -194,6 +194,9 @@ impl Journal for Panicking {
     fn rewrite(&self, _: Vec<crate::journal::EncodedFrame>) -> Result<(), crate::journal::CommitError> {
         panic!("as a store below might")
     }
+    fn stored_bytes(&self) -> u64 {
+        self.0.stored_bytes()
+    }
     fn close(&self) -> std::io::Result<()> {
         self.0.close()
     }

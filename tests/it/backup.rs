@@ -119,6 +119,18 @@ async fn answers(server: &Server, as_of: u64) -> Vec<(String, Vec<u8>)> {
         let counts = timeline.count_entries(request).await.unwrap().into_inner();
         answers.push((format!("count {question}"), counts.encode_to_vec()));
     }
+    // Proofs and the signed checkpoint, too: the key was restored with the backup.
+    let mut admin = server.admin().await;
+    for (index, id) in ids.iter().enumerate().step_by(7) {
+        let request = pb::GetLogProofRequest {
+            position: as_of,
+            event_id: id.clone(),
+            consistent_with_position: index as u64,
+        };
+        let proof = admin.get_log_proof(request).await.unwrap().into_inner();
+        assert!(proof.inclusion.is_some() && !proof.checkpoint.is_empty());
+        answers.push((format!("proof {id}"), proof.encode_to_vec()));
+    }
     answers
 }
 
@@ -160,7 +172,10 @@ async fn write(server: String, writer: u64, stop: Arc<AtomicBool>) -> u64 {
 /// Restores into a directory, checks it, and compares every answer with the source's.
 async fn assert_equal(source: &Server, said: &Value, files: &[&Path], data: &Path) {
     let head = number(said, "head");
-    restore(files, data);
+    let key = source.data.join("SIGNING_KEY");
+    let mut arguments = vec!["restore", "--data", text(data), "--key", text(&key)];
+    arguments.extend(files.iter().map(|file| text(file)));
+    done(&arguments);
     done(&["verify", "--data", text(data)]);
     let restored = Server::start_in(data, "");
     let found = restored.log().await.get_head(pb::GetHeadRequest {}).await.unwrap().into_inner();

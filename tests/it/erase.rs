@@ -282,3 +282,45 @@ async fn sealed_segments_forget_an_erased_event_too() {
     drop(log);
     assert_eq!(findings(&open(directory.path())), (1, Vec::new()));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erasure_reaches_backups_that_are_restored_together() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let server = Server::start();
+    let mut log = server.log().await;
+    for number in 1..=3 {
+        append(&mut log, &[marked(number, "s")]).await.unwrap();
+    }
+    let run = |arguments: &[&str]| {
+        let output = annals(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    let url = server.url();
+    run(&["backup", "--server", &url, "--out", &path("before")]);
+    server.admin().await.erase_event(order(2)).await.unwrap();
+    run(&["backup", "--server", &url, "--out", &path("since"), "--since", &path("before")]);
+    std::fs::create_dir(path("after")).unwrap();
+    run(&["backup", "--server", &url, "--out", &path("after/full")]);
+    run(&["export", "--server", &url, &path("after/export.jsonl")]);
+    assert_eq!(left(Path::new(&path("after")), 2), 0, "neither a later backup nor an export has it");
+    assert_eq!(left(Path::new(&path("before")), 2), 10, "an earlier backup is for its owner to destroy");
+
+    // Restored, the content is there until the store is opened: the order is found undone, and carried out.
+    run(&["restore", "--data", &path("data"), &path("before"), &path("since")]);
+    assert_eq!(left(Path::new(&path("data")), 2), 10);
+    let mut restored = Server::start_in(Path::new(&path("data")), "");
+    assert_eq!([1, 2].map(|number| left(&restored.data, number)), [10, 0]);
+    assert_eq!(chain_hash(&restored).await, chain_hash(&server).await);
+    let event = |server: Server| async move {
+        let request = pb::GetEventRequest { event_id: id(2) };
+        (server.log().await.get_event(request).await.unwrap().into_inner().event, server)
+    };
+    let (found, back) = event(restored).await;
+    restored = back;
+    let (expected, _server) = event(server).await;
+    assert_eq!(found, expected);
+    restored.stop();
+    let output = annals(&["verify", "--data", &path("data")]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
