@@ -8,6 +8,7 @@ use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
 
 use ::sled::{Batch, Config, Db, Error, IVec, Iter, Tree};
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use parking_lot::Mutex;
 use uuid::Uuid;
 
 use super::commit::{Condition, admit};
+use super::doubt::Doubt;
 use super::error::{CommitError, OpenError};
 use super::files::{self, StoreFiles};
 use super::recover::check_tail;
@@ -47,6 +49,7 @@ struct Writer {
     condition: Condition,
     files: StoreFiles,
     watermark: Watermark,
+    doubt: Arc<Doubt>,
 }
 
 impl SledJournal {
@@ -63,6 +66,21 @@ impl SledJournal {
         if !files::prepare(dir).map_err(OpenError::Io)? {
             return Err(OpenError::Locked);
         }
+        let doubt = Arc::new(Doubt::settle(dir).map_err(OpenError::Io)?);
+        Self::open_settled(dir, store, cache_bytes, Arc::clone(&doubt)).inspect_err(|error| {
+            if matches!(error, OpenError::Io(_) | OpenError::Store { .. }) {
+                // A sync may be what failed.
+                doubt.raise();
+            }
+        })
+    }
+
+    fn open_settled(
+        dir: &Path,
+        store: StoreId,
+        cache_bytes: u64,
+        doubt: Arc<Doubt>,
+    ) -> Result<Opened<Self>, OpenError> {
         let config = Config::new()
             .path(dir)
             .cache_capacity(cache_bytes)
@@ -86,7 +104,7 @@ impl SledJournal {
             // Only now: a database that lost everything looks like a new one.
             own(&db, &mut files, store)?;
         }
-        let writer = Mutex::new(Writer { condition: Condition::Open, files, watermark });
+        let writer = Mutex::new(Writer { condition: Condition::Open, files, watermark, doubt });
         let journal = Self { store, db, frames, writer, tail: Mutex::new(tail) };
         Ok(Opened { journal, tail, frames_checked: checked.frames, frames_rolled_back: 0 })
     }
@@ -128,6 +146,7 @@ impl Journal for SledJournal {
             // After a failed fsync the kernel may have dropped the pages and call them clean:
             // only opening again tells what is stored (Rebello et al., USENIX ATC 2020).
             writer.condition = Condition::Poisoned;
+            writer.doubt.raise();
             return Err(CommitError::Failed(error));
         }
         *self.tail.lock() = after;
@@ -158,8 +177,8 @@ impl Journal for SledJournal {
         let was = std::mem::replace(&mut writer.condition, Condition::Closed);
         match was {
             Condition::Open => {
-                guarded(|| self.db.flush()).map_err(io_error)?;
-                writer.files.sync_all()
+                let flushed = guarded(|| self.db.flush()).map_err(io_error);
+                flushed.and_then(|_| writer.files.sync_all()).inspect_err(|_| writer.doubt.raise())
             }
             // What a failed commit left must not be made durable by force.
             Condition::Poisoned | Condition::Closed => Ok(()),

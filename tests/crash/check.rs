@@ -62,7 +62,8 @@ impl Judge {
             let prepared: Vec<Prepared> = events
                 .map(|event| {
                     let mut findings = Findings::default();
-                    let prepared = prepare(event, EventId::from_bytes([0; 16]), Timestamp(i64::MAX), &mut findings);
+                    let prepared =
+                        prepare(event, EventId::from_bytes([0; 16]), Timestamp(i64::MAX), &mut findings);
                     prepared.unwrap_or_else(|| panic!("{findings:?}"))
                 })
                 .collect();
@@ -106,11 +107,7 @@ impl Judge {
     }
 
     /// Every event is one that was sent, byte for byte, once, and is found by its id; revisions are dense.
-    fn events_are_those_sent(
-        &self,
-        log: &Log,
-        records: &[Record],
-    ) -> Result<HashMap<EventId, u64>, String> {
+    fn events_are_those_sent(&self, log: &Log, records: &[Record]) -> Result<HashMap<EventId, u64>, String> {
         let mut places = HashMap::with_capacity(records.len());
         let mut revisions: HashMap<&StreamName, u64> = HashMap::new();
         let mut last = None;
@@ -143,7 +140,12 @@ impl Judge {
     }
 
     /// What was answered or shown by then is there, in its place; of every append all or nothing is.
-    fn answers_hold(&self, records: &[Record], places: &HashMap<EventId, u64>, at: u64) -> Result<(), String> {
+    fn answers_hold(
+        &self,
+        records: &[Record],
+        places: &HashMap<EventId, u64>,
+        at: u64,
+    ) -> Result<(), String> {
         for sent in &self.sent {
             let key = sent.key;
             let found: Vec<u64> =
@@ -195,12 +197,12 @@ impl Judge {
         chosen.extend(newest.copied());
         let mut retried = 0;
         let mut written: HashMap<AppendKey, u64> = HashMap::new();
-        let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|error| error.to_string())?;
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().build().map_err(|error| error.to_string())?;
         for (sent, first) in chosen {
             let events = sent.prepared.iter();
-            let events = events.map(|event| {
-                log.propose(event.facts.clone(), event.content.clone(), event.caveats.clone())
-            });
+            let events = events
+                .map(|event| log.propose(event.facts.clone(), event.content.clone(), event.caveats.clone()));
             let request = AppendRequest { events: events.collect(), ..AppendRequest::default() };
             let answer = runtime.block_on(log.append(request));
             let answer = answer.map_err(|error| format!("retry of {:?}: {error}", sent.key))?;

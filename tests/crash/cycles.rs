@@ -129,7 +129,8 @@ impl Watchdog {
     fn new(what: String) -> Self {
         let (alive, over) = std::sync::mpsc::channel::<()>();
         std::thread::spawn(move || {
-            if over.recv_timeout(Duration::from_secs(120)) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            if over.recv_timeout(Duration::from_secs(120)) == Err(std::sync::mpsc::RecvTimeoutError::Timeout)
+            {
                 eprintln!("a check hangs: {what}");
                 std::process::exit(101);
             }

@@ -53,13 +53,8 @@ impl Kind {
     pub fn phases(self, random: &mut Random) -> Vec<Phase> {
         let writers = 1 + random.below(4);
         let answers = 20 + random.below(60) as usize;
-        let clean = |answers| Phase {
-            faults: String::new(),
-            writers,
-            answers,
-            end: End::Stop,
-            may_refuse: false,
-        };
+        let clean =
+            |answers| Phase { faults: String::new(), writers, answers, end: End::Stop, may_refuse: false };
         let faulty = |faults: String| Phase {
             faults,
             writers,
@@ -71,14 +66,18 @@ impl Kind {
         // A commit is about three calls that are counted, an opening about fifty.
         let later = 20 + random.below(200);
         match self {
-            Self::None => vec![clean(answers), clean(answers / 2), Phase { end: End::Kill, ..clean(answers / 2) }],
+            Self::None => {
+                vec![clean(answers), clean(answers / 2), Phase { end: End::Kill, ..clean(answers / 2) }]
+            }
             Self::Kill => vec![
                 faulty(format!("any:{}:kill", 1 + random.below(400))),
                 faulty(format!("any:{}:kill", 1 + random.below(150))),
                 clean(10),
             ],
             Self::Sync => vec![clean(5), faulty(format!("sync:{later}:eio@journal")), clean(answers)],
-            Self::Range => vec![clean(5), faulty(format!("range:{}:eio@journal", 1 + later / 2)), clean(answers)],
+            Self::Range => {
+                vec![clean(5), faulty(format!("range:{}:eio@journal", 1 + later / 2)), clean(answers)]
+            }
             Self::Write => vec![clean(5), faulty(format!("write:{later}:eio@journal/")), clean(answers)],
             Self::Short => {
                 vec![clean(5), faulty(format!("write:{later}:short:100000@journal/")), clean(answers)]

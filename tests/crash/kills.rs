@@ -8,11 +8,11 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::events;
+use crate::harness::{self, Server};
 use annals::pb;
 use annals::pb::event_log_service_client::EventLogServiceClient;
 use annals::pb::read_events_response::Content;
-use crate::harness::{self, Server};
-use crate::events;
 use serde_json::{Value, json};
 
 const KILLS: u64 = 100;

@@ -19,7 +19,8 @@ pub fn shim() -> &'static Path {
     SHIM.get_or_init(|| {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/crash/shim/shim.c");
         // Beside the test's own program: several may run at once.
-        let target = std::env::current_exe().unwrap().with_extension(format!("shim.{}.so", std::process::id()));
+        let target =
+            std::env::current_exe().unwrap().with_extension(format!("shim.{}.so", std::process::id()));
         let cc = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
         let output = Command::new(&cc)
             .args(["-shared", "-fPIC", "-O2", "-o"])
@@ -27,7 +28,9 @@ pub fn shim() -> &'static Path {
             .arg(&source)
             .args(["-ldl", "-lpthread"])
             .output()
-            .unwrap_or_else(|error| panic!("the crash suite needs the C compiler that Rust links with: {cc}: {error}"));
+            .unwrap_or_else(|error| {
+                panic!("the crash suite needs the C compiler that Rust links with: {cc}: {error}")
+            });
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         target
     })

@@ -215,9 +215,7 @@ impl Disk {
                 Node::File(inode) => Some(
                     contents
                         .entry(*inode)
-                        .or_insert_with(|| {
-                            self.inodes[*inode].cut(survival, calls_kept, chance, &mut random)
-                        })
+                        .or_insert_with(|| self.inodes[*inode].cut(survival, calls_kept, chance, &mut random))
                         .clone(),
                 ),
             };

@@ -32,7 +32,8 @@ fn assert_kept(tally: &Tally) {
         eprintln!("{count:>6} {kind}");
     }
     eprintln!("{} cycles, {} events checked, {} retries", tally.total(), tally.events_checked, tally.retries);
-    let said: Vec<String> = tally.violations.iter().map(|found| format!("{}: {}", found.kind, found.text)).collect();
+    let said: Vec<String> =
+        tally.violations.iter().map(|found| format!("{}: {}", found.kind, found.text)).collect();
     assert!(said.is_empty(), "{} broken promises:\n{}", said.len(), said.join("\n"));
 }
 

@@ -75,7 +75,8 @@ impl Notebook {
         let known = witness.appends.get(&key).copied().flatten();
         match known {
             Some(known) if known.first_position != first_position || !response.replayed => {
-                let text = format!("{key:?} was at {known:?}, then {positions:?}, replay: {}", response.replayed);
+                let text =
+                    format!("{key:?} was at {known:?}, then {positions:?}, replay: {}", response.replayed);
                 witness.contradictions.push(text);
             }
             Some(_) => {}
@@ -158,7 +159,8 @@ impl Witness {
 
 fn template() -> &'static pb::Event {
     static TEMPLATE: std::sync::OnceLock<pb::Event> = std::sync::OnceLock::new();
-    TEMPLATE.get_or_init(|| events::event(&events::with(events::simple("w/0", "crash"), "attributes", json!({}))))
+    TEMPLATE
+        .get_or_init(|| events::event(&events::with(events::simple("w/0", "crash"), "attributes", json!({}))))
 }
 
 /// The events of an append: mostly a few small ones, now and then a large one, or more than a frame holds.

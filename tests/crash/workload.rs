@@ -56,7 +56,8 @@ pub async fn run(directory: &Path, seed: u64, phases: &[Phase], bug: Option<&str
             Started::Serving(program) => program,
             Started::Ended(said) => {
                 if !phase.may_refuse {
-                    violations.push(format!("life {index} does not start after {:?}: {said}", &phases[..index]));
+                    violations
+                        .push(format!("life {index} does not start after {:?}: {said}", &phases[..index]));
                     break;
                 }
                 continue;
