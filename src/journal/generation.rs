@@ -12,6 +12,7 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use super::doubt;
 use super::error::OpenError;
 use super::files::DATA_FILE;
 
@@ -102,7 +103,7 @@ fn others(dir: &Path, generation: u64) -> io::Result<Vec<PathBuf>> {
         let numbered = name.parse::<u64>().ok();
         let is_other = match numbered {
             Some(number) => number != generation,
-            None => name == UNFINISHED || (generation != 0 && name != CURRENT),
+            None => name == UNFINISHED || (generation != 0 && name != CURRENT && name != doubt::FILE),
         };
         if is_other {
             found.push(path);

@@ -14,6 +14,7 @@ pub mod chain;
 pub mod commit;
 #[cfg(test)]
 pub mod conformance;
+pub mod doubt;
 pub mod encode;
 pub mod error;
 pub mod files;

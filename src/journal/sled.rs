@@ -3,27 +3,30 @@
 //! Everything known to sled that a reader must not trust it with, the frames carry themselves: a
 //! checksum, their positions, the chain. This file alone names sled's types.
 
-use std::any::Any;
-use std::collections::BTreeMap;
+mod contain;
+mod rewrite;
+
 use std::fmt;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use ::sled::{Batch, Config, Db, Error, IVec, Iter, Tree};
+use ::sled::{Batch, Config, Db, IVec, Iter, Tree};
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use uuid::Uuid;
 
 use super::commit::{Condition, admit, admit_replacements};
+use super::doubt::Doubt;
 use super::error::{CommitError, OpenError};
 use super::files::{self, StoreFiles};
 use super::recover::check_tail;
 use super::walk::{Entry, SourceError, Walk};
 use super::watermark::Watermark;
 use super::{Direction, EncodedFrame, Frames, Journal, Opened, Tail};
-use super::{generation, preflight, salvage};
+use super::{generation, preflight};
 use crate::domain::{Position, StoreId};
+use contain::{guarded, io_error, open_error, source_error};
 
 const FRAMES_TREE: &str = "frames";
 const STORE_ID_KEY: &[u8] = b"store_id";
@@ -59,12 +62,8 @@ struct Writer {
     generation: u64,
     files: StoreFiles,
     watermark: Watermark,
+    doubt: Arc<Doubt>,
 }
-
-/// Page cache of a database while it is filled.
-const REBUILD_CACHE_BYTES: u64 = 64 * 1024 * 1024;
-/// Frames copied in one batch by a rewrite.
-const COPIED_FRAMES: usize = 64;
 
 impl SledJournal {
     /// Opens the journal in `dir`, or makes one there.
@@ -79,7 +78,26 @@ impl SledJournal {
     pub fn open(dir: &Path, store: StoreId, cache_bytes: u64) -> Result<Opened<Self>, OpenError> {
         let generation = generation::current(dir)?;
         let place = generation::path(dir, generation);
+        if !files::prepare(&place).map_err(OpenError::Io)? {
+            return Err(OpenError::Locked);
+        }
+        let doubt = Arc::new(Doubt::settle(dir).map_err(OpenError::Io)?);
         preflight::check(&place, SEGMENT_BYTES, store)?;
+        Self::open_settled(dir, generation, (store, cache_bytes), Arc::clone(&doubt)).inspect_err(|error| {
+            if matches!(error, OpenError::Io(_) | OpenError::Store { .. }) {
+                // A sync may be what failed.
+                doubt.raise();
+            }
+        })
+    }
+
+    fn open_settled(
+        dir: &Path,
+        generation: u64,
+        (store, cache_bytes): (StoreId, u64),
+        doubt: Arc<Doubt>,
+    ) -> Result<Opened<Self>, OpenError> {
+        let place = generation::path(dir, generation);
         let database = Database::open(&place, cache_bytes)?;
         let mut files = StoreFiles::open(&place).map_err(OpenError::Io)?;
         let owned = owned(&database, store)?;
@@ -93,7 +111,7 @@ impl SledJournal {
         }
         // With this database sound, what a rewrite left behind is of no more use.
         generation::clean(dir, generation).map_err(OpenError::Io)?;
-        let writer = Writer { condition: Condition::Open, generation, files, watermark };
+        let writer = Writer { condition: Condition::Open, generation, files, watermark, doubt };
         let journal = Self {
             store,
             dir: dir.to_owned(),
@@ -105,83 +123,8 @@ impl SledJournal {
         Ok(Opened { journal, tail, frames_checked: checked.frames, frames_rolled_back: 0 })
     }
 
-    /// Writes a journal anew from what was found of it, and keeps the files that were there under `kept`.
-    ///
-    /// # Errors
-    /// [`OpenError`]; the journal is then as it was.
-    pub fn rebuild(
-        dir: &Path,
-        store: StoreId,
-        pieces: &[salvage::Piece],
-        kept: &Path,
-    ) -> Result<(), OpenError> {
-        let generation = generation::current(dir)?;
-        let place = generation::path(dir, generation + 1);
-        if place.exists() {
-            std::fs::remove_dir_all(&place).map_err(OpenError::Io)?;
-        }
-        let database = Database::open(&place, REBUILD_CACHE_BYTES)?;
-        let mut tail = Tail::origin(store);
-        for frames in salvage::frames(pieces) {
-            let mut batch = Batch::default();
-            for frame in frames.map_err(OpenError::Io)? {
-                batch.insert(&key(frame.first()), &**frame.bytes());
-                let recorded_at = Some(frame.recorded_at());
-                tail = Tail { position: frame.last(), chain: frame.chain(), recorded_at };
-            }
-            guarded(|| database.frames.apply_batch(batch)).map_err(open_error)?;
-        }
-        let mut files = StoreFiles::open(&place).map_err(OpenError::Io)?;
-        own(&database.db, &mut files, store)?;
-        Watermark::open(&place, &tail)?;
-        files.sync_all().map_err(OpenError::Io)?;
-        files::link_all(&generation::path(dir, generation), kept).map_err(OpenError::Io)?;
-        generation::switch(dir, generation + 1).map_err(OpenError::Io)?;
-        drop(database);
-        generation::clean(dir, generation + 1).map_err(OpenError::Io)
-    }
-
     fn database(&self) -> Database {
         self.database.read().clone()
-    }
-
-    /// Copies every entry to a new database, replaced frames in the place of the stored ones, and makes it durable.
-    fn copy(&self, to: &Path, replaced: Vec<EncodedFrame>) -> io::Result<()> {
-        if to.exists() {
-            std::fs::remove_dir_all(to)?;
-        }
-        let from = self.database();
-        let target = Database::open(to, self.cache_bytes).map_err(open_failure)?;
-        let mut replaced: BTreeMap<Position, EncodedFrame> =
-            replaced.into_iter().map(|frame| (frame.first(), frame)).collect();
-        let mut entries = Entries::new(from.frames.iter(), Direction::Forward).peekable();
-        while entries.peek().is_some() {
-            let mut batch = Batch::default();
-            for entry in entries.by_ref().take(COPIED_FRAMES) {
-                let (first, bytes) = entry.map_err(|error| match error {
-                    SourceError::Io(error) => error,
-                    SourceError::Damaged(detail) => io::Error::other(detail),
-                })?;
-                let bytes = replaced.remove(&first).map_or(bytes, |frame| frame.bytes().clone());
-                batch.insert(&key(first), &*bytes);
-            }
-            guarded(|| target.frames.apply_batch(batch)).map_err(io_error)?;
-        }
-        let mut files = StoreFiles::open(to)?;
-        own(&target.db, &mut files, self.store).map_err(open_failure)
-    }
-
-    /// Goes over to the database of another generation.
-    fn take_up(&self, writer: &mut Writer, generation: u64) -> io::Result<()> {
-        let place = generation::path(&self.dir, generation);
-        let database = Database::open(&place, self.cache_bytes).map_err(open_failure)?;
-        writer.files = StoreFiles::open(&place)?;
-        writer.watermark = Watermark::open(&place, &self.tail()).map_err(io::Error::other)?;
-        writer.files.sync_all()?;
-        writer.generation = generation;
-        // Closed before its files are removed; a walk under way keeps its own handle.
-        drop(std::mem::replace(&mut *self.database.write(), database));
-        generation::clean(&self.dir, generation)
     }
 
     /// Writes admitted frames and moves the tail.
@@ -190,6 +133,7 @@ impl SledJournal {
             // After a failed fsync the kernel may have dropped the pages and call them clean:
             // only opening again tells what is stored (Rebello et al., USENIX ATC 2020).
             writer.condition = Condition::Poisoned;
+            writer.doubt.raise();
             return Err(CommitError::Failed(error));
         }
         *self.tail.lock() = after;
@@ -283,6 +227,7 @@ impl Journal for SledJournal {
         let switched = generation::switch(&self.dir, next).and_then(|()| self.take_up(&mut writer, next));
         switched.map_err(|error| {
             writer.condition = Condition::Poisoned;
+            writer.doubt.raise();
             CommitError::Failed(error)
         })
     }
@@ -296,8 +241,8 @@ impl Journal for SledJournal {
         let was = std::mem::replace(&mut writer.condition, Condition::Closed);
         match was {
             Condition::Open => {
-                guarded(|| self.database().db.flush()).map_err(io_error)?;
-                writer.files.sync_all()
+                let flushed = guarded(|| self.database().db.flush()).map_err(io_error);
+                flushed.and_then(|_| writer.files.sync_all()).inspect_err(|_| writer.doubt.raise())
             }
             // What a failed commit left must not be made durable by force.
             Condition::Poisoned | Condition::Closed => Ok(()),
@@ -431,59 +376,4 @@ fn own(db: &Db, files: &mut StoreFiles, store: StoreId) -> Result<(), OpenError>
     })
     .map_err(open_error)?;
     files.sync_all().map_err(OpenError::Io)
-}
-
-/// What sled answers when it fails.
-enum Failure {
-    Error(Error),
-    Panic(String),
-}
-
-/// Turns a panic into an error: sled panics on some damage and on some failed writes. Afterwards it
-/// is only dropped or read from, and what is read is checked.
-fn guarded<T>(work: impl FnOnce() -> ::sled::Result<T>) -> Result<T, Failure> {
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(result) => result.map_err(Failure::Error),
-        Err(panic) => Err(Failure::Panic(panic_text(panic.as_ref()))),
-    }
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it panicked".to_owned())
-}
-
-fn source_error(failure: Failure) -> SourceError {
-    match failure {
-        Failure::Error(Error::Io(error)) => SourceError::Io(error),
-        Failure::Error(error) => SourceError::Damaged(error.to_string()),
-        Failure::Panic(text) => SourceError::Damaged(text),
-    }
-}
-
-fn io_error(failure: Failure) -> io::Error {
-    match source_error(failure) {
-        SourceError::Io(error) => error,
-        SourceError::Damaged(detail) => io::Error::other(detail),
-    }
-}
-
-/// Says why a database of a rewrite could not be opened.
-fn open_failure(error: OpenError) -> io::Error {
-    match error {
-        OpenError::Io(error) => error,
-        other @ (OpenError::Locked
-        | OpenError::WrongStore { .. }
-        | OpenError::Corrupt { .. }
-        | OpenError::Store { .. }) => io::Error::other(other),
-    }
-}
-
-fn open_error(failure: Failure) -> OpenError {
-    match source_error(failure) {
-        // sled has no other sign of it; a rival may take the lock after `files::prepare` looked.
-        SourceError::Io(error) if error.to_string().contains("could not acquire lock") => OpenError::Locked,
-        SourceError::Io(error) => OpenError::Io(error),
-        SourceError::Damaged(detail) => OpenError::Store { detail },
-    }
 }
