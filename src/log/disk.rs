@@ -145,7 +145,9 @@ impl Reserve {
             }
             return Err(DiskFull { free_bytes, needed_bytes });
         }
-        if std::mem::take(&mut state.is_short) {
+        // A small append may find the space that a large one did not: that is not yet worth a word.
+        if state.is_short && free_bytes >= needed_bytes.saturating_add(COMMIT_SLACK_BYTES) {
+            state.is_short = false;
             info!(free_bytes, "there is space again: appends are taken");
         }
         if held < self.held_wanted() {
@@ -207,3 +209,6 @@ impl Reserve {
         self.reserve_bytes / 2
     }
 }
+
+#[cfg(test)]
+mod tests;

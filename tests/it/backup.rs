@@ -11,7 +11,7 @@ use prost::Message as _;
 use serde_json::{Value, json};
 use tonic::Code;
 
-use crate::events::{self, article, id, simple, with};
+use crate::events::{self, article, dataset, id, simple, with};
 use crate::harness::{SOON, Said, Server, annals, append};
 
 fn text(path: &Path) -> &str {
@@ -336,6 +336,33 @@ async fn what_is_no_sound_backup_is_refused_and_nothing_is_made() {
     ]);
     assert_eq!(std::fs::read_to_string(data.join("SIGNING_KEY")).unwrap(), "secret");
     done(&["verify", "--data", text(&data)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_that_is_killed_leaves_no_store() {
+    let server = Server::start();
+    server.import(&dataset("uk-treaties"));
+    let directory = tempfile::tempdir().unwrap();
+    let (file, _) = backup(&server, directory.path(), "full", &[]);
+    // Kills before the first byte and after the last show nothing: three in the middle are wanted.
+    for number in 0_u64.. {
+        assert!(number < 200, "no kill met a restore under way");
+        let data = directory.path().join(number.to_string());
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_annals"))
+            .args(["restore", "--data", text(&data), text(&file)])
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(number * 7 % 180));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if data.exists() {
+            assert!(done(&["verify", "--data", text(&data)]).starts_with("12997 events"));
+        } else if leftovers(directory.path()) >= 3 {
+            restore(&[&file], &data);
+            return;
+        }
+    }
 }
 
 /// A cursor of each kind, as a client keeps it.

@@ -16,6 +16,7 @@ mod append;
 mod backup;
 mod clients;
 mod data;
+mod disk;
 mod errors;
 mod events;
 mod faults;
