@@ -174,11 +174,11 @@ impl Reserve {
         if state.cannot_hold || wanted <= held {
             return;
         }
-        if let Err(error) = self.volume.hold(wanted) {
-            if error.kind() != io::ErrorKind::StorageFull {
-                state.cannot_hold = true;
-                warn!(error = causes(&error), "no disk space can be held for a full disk");
-            }
+        if let Err(error) = self.volume.hold(wanted)
+            && error.kind() != io::ErrorKind::StorageFull
+        {
+            state.cannot_hold = true;
+            warn!(error = causes(&error), "no disk space can be held for a full disk");
         }
         self.held_bytes.store(self.volume.held_bytes(), Ordering::Relaxed);
     }

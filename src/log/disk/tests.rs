@@ -68,10 +68,10 @@ fn reserve(handle: &Handle) -> Reserve {
 fn log_over(journal: &MemoryJournal, handle: &Handle) -> (Log, Arc<Reserve>) {
     let clock = Arc::new(Manual::at(Timestamp(0)));
     let reserve = Arc::new(reserve(handle));
-    let parts =
-        (Arc::clone(&clock) as Arc<dyn Clock>, clock as Arc<dyn IdSource>, Some(Arc::clone(&reserve)));
+    let parts = (Arc::clone(&clock) as Arc<dyn Clock>, clock as Arc<dyn IdSource>);
+    let disk = Some(Arc::clone(&reserve));
     let journal: Arc<dyn Journal> = Arc::new(journal.clone());
-    (Log::over_disk(journal, None, QueueLimits::default(), parts, &|_| {}).unwrap().0, reserve)
+    (Log::over_disk(journal, None, QueueLimits::default(), parts, disk, &|_| {}).unwrap().0, reserve)
 }
 
 #[tokio::test]
