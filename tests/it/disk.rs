@@ -150,6 +150,9 @@ impl Room {
 
 impl Drop for Room {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("log of the servers:\n{}", self.log());
+        }
         if let Some(pid) = self.server.take() {
             let _ = self.shell.run(&format!("kill -9 {pid}; wait {pid}"));
         }
