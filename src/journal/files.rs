@@ -14,6 +14,8 @@ use std::time::Duration;
 
 pub(super) const DATA_FILE: &str = "db";
 pub(super) const BLOB_DIR: &str = "blobs";
+/// Disk space that is allocated behind the end of the data file: two segments of the store.
+const AHEAD_BYTES: u64 = 8 * 1_024 * 1_024;
 /// Ends the names of files that were being written.
 const UNFINISHED: &str = ".generating";
 /// Threads of the store, and a process that ends, hold the lock for some milliseconds longer than
@@ -26,6 +28,8 @@ const LOCK_WAIT: Duration = Duration::from_millis(10);
 pub struct StoreFiles {
     dir: PathBuf,
     data: File,
+    /// Length of the data file when space was last allocated behind it.
+    ahead_of: Option<u64>,
     /// Blob files that are durable. Their names are never used twice.
     blobs: HashSet<OsString>,
 }
@@ -108,8 +112,9 @@ impl StoreFiles {
     /// # Errors
     /// When a file cannot be opened or synced.
     pub fn open(dir: &Path) -> io::Result<Self> {
-        let mut files =
-            Self { dir: dir.to_owned(), data: File::open(dir.join(DATA_FILE))?, blobs: HashSet::new() };
+        let data = File::options().read(true).write(true).open(dir.join(DATA_FILE))?;
+        let mut files = Self { dir: dir.to_owned(), data, ahead_of: None, blobs: HashSet::new() };
+        files.allocate_ahead();
         files.sync_all()?;
         if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             File::open(parent)?.sync_all()?;
@@ -141,7 +146,25 @@ impl StoreFiles {
     pub fn sync_written(&mut self) -> io::Result<()> {
         // Blobs first: the data file refers to them.
         self.sync_new_blobs()?;
-        self.data.sync_data()
+        self.data.sync_data()?;
+        self.allocate_ahead();
+        Ok(())
+    }
+
+    /// Allocates space behind the end of the data file, whose length stays.
+    ///
+    /// The store also writes when it is read: it joins the parts of a page that it meets. On a disk that others filled,
+    /// that write would fail, and the store answers nothing more after a failed write.
+    fn allocate_ahead(&mut self) {
+        let Ok(len) = self.data.metadata().map(|found| found.len()) else { return };
+        // A file that was cut lost what was allocated behind it.
+        if self.ahead_of.is_some_and(|ahead_of| ahead_of <= len && len < ahead_of + AHEAD_BYTES / 2) {
+            return;
+        }
+        let flags = rustix::fs::FallocateFlags::KEEP_SIZE;
+        // Where it cannot be had, reads go on as long as the store finds space.
+        let allocated = rustix::fs::fallocate(&self.data, flags, len, AHEAD_BYTES);
+        self.ahead_of = allocated.is_ok().then_some(len);
     }
 
     /// Values above a quarter of a segment go to files of their own, which the store never syncs.
@@ -217,6 +240,25 @@ mod tests {
         fs::remove_file(&blob).unwrap();
         files.sync_written().unwrap();
         assert_eq!(files.blobs, HashSet::new());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn space_is_allocated_behind_the_data_file_and_again_when_half_of_it_is_used() {
+        use std::os::unix::fs::MetadataExt as _;
+        let dir = store(true);
+        let path = dir.path().join(DATA_FILE);
+        let allocated = || fs::metadata(&path).unwrap().blocks() * 512;
+        let mut files = StoreFiles::open(dir.path()).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().len(), 1);
+        assert!(allocated() >= AHEAD_BYTES);
+        let grown = File::options().write(true).open(&path).unwrap();
+        for len in [AHEAD_BYTES / 2 + 2, 10] {
+            // Grown, then cut.
+            grown.set_len(len).unwrap();
+            files.sync_written().unwrap();
+            assert!(allocated() >= len + AHEAD_BYTES);
+        }
     }
 
     #[test]

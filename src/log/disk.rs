@@ -145,7 +145,9 @@ impl Reserve {
             }
             return Err(DiskFull { free_bytes, needed_bytes });
         }
-        if std::mem::take(&mut state.is_short) {
+        // A small append may find the space that a large one did not: that is not yet worth a word.
+        if state.is_short && free_bytes >= needed_bytes.saturating_add(COMMIT_SLACK_BYTES) {
+            state.is_short = false;
             info!(free_bytes, "there is space again: appends are taken");
         }
         if held < self.held_wanted() {
@@ -172,28 +174,29 @@ impl Reserve {
         if state.cannot_hold || wanted <= held {
             return;
         }
-        if let Err(error) = self.volume.hold(wanted) {
-            if error.kind() != io::ErrorKind::StorageFull {
-                state.cannot_hold = true;
-                warn!(error = causes(&error), "no disk space can be held for a full disk");
-            }
+        if let Err(error) = self.volume.hold(wanted)
+            && error.kind() != io::ErrorKind::StorageFull
+        {
+            state.cannot_hold = true;
+            warn!(error = causes(&error), "no disk space can be held for a full disk");
         }
         self.held_bytes.store(self.volume.held_bytes(), Ordering::Relaxed);
     }
 
-    /// Does something that may fail for lack of space; then once more, with what is held released.
+    /// Does something that needs space: with what is held released, where there is none, and once more where it fails
+    /// for lack of space.
     ///
     /// # Errors
     /// What the work says.
     pub fn with_room<T, E>(&self, work: impl Fn() -> Result<T, E>) -> Result<T, E> {
+        self.release_below(COMMIT_SLACK_BYTES);
         let outcome = work();
-        if outcome.is_err() && self.release() { work() } else { outcome }
+        if outcome.is_err() && self.release_below(self.held_wanted()) { work() } else { outcome }
     }
 
-    /// Releases what is held if space is short; tells whether it did.
-    pub fn release(&self) -> bool {
-        let short =
-            self.volume.free_bytes().is_ok_and(|free| free < self.held_wanted().max(COMMIT_SLACK_BYTES));
+    /// Releases what is held if less is free; tells whether it did.
+    fn release_below(&self, bytes: u64) -> bool {
+        let short = self.volume.free_bytes().is_ok_and(|free| free < bytes);
         if !short || self.held_bytes.load(Ordering::Relaxed) == 0 {
             return false;
         }
@@ -207,3 +210,6 @@ impl Reserve {
         self.reserve_bytes / 2
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -105,8 +105,8 @@ impl Log {
         let segments = reserve.with_room(|| open_segments(&config.directory.join("index")).ok_or(())).ok();
         let rolled_back = opened.frames_rolled_back;
         let journal: Arc<dyn Journal> = Arc::new(opened.journal);
-        let parts = (clock, ids, Some(Arc::clone(&reserve)));
-        let (mut log, mut report) = Self::over_disk(journal, segments, config.queue, parts, progress)?;
+        let (parts, disk) = ((clock, ids), Some(Arc::clone(&reserve)));
+        let (mut log, mut report) = Self::over_disk(journal, segments, config.queue, parts, disk, progress)?;
         reserve.take();
         log.lock = Some(lock);
         log.directory = Some(config.directory.clone());
@@ -126,7 +126,7 @@ impl Log {
         (clock, ids): (Arc<dyn Clock>, Arc<dyn IdSource>),
         progress: &(dyn Fn(OpenProgress) + Sync),
     ) -> Result<(Self, OpenReport), OpenError> {
-        Self::over_disk(journal, segments, limits, (clock, ids, None), progress)
+        Self::over_disk(journal, segments, limits, (clock, ids), None, progress)
     }
 
     /// As [`Log::over`], with a reserve of disk space.
@@ -137,7 +137,8 @@ impl Log {
         journal: Arc<dyn Journal>,
         segments: Option<SegmentStore>,
         limits: QueueLimits,
-        (clock, ids, reserve): (Arc<dyn Clock>, Arc<dyn IdSource>, Option<Arc<Reserve>>),
+        (clock, ids): (Arc<dyn Clock>, Arc<dyn IdSource>),
+        reserve: Option<Arc<Reserve>>,
         progress: &(dyn Fn(OpenProgress) + Sync),
     ) -> Result<(Self, OpenReport), OpenError> {
         let tail = journal.tail();

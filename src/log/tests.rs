@@ -39,7 +39,7 @@ fn proposal(log: &Log, id: u128, title: &str) -> Proposal {
     log.propose(prepared.facts, prepared.content, prepared.caveats)
 }
 
-async fn append(log: &Log, id: u128) -> Result<Appended, AppendError> {
+pub(super) async fn append(log: &Log, id: u128) -> Result<Appended, AppendError> {
     let events = vec![proposal(log, id, "title")];
     log.append(AppendRequest { events, ..AppendRequest::default() }).await
 }

@@ -17,6 +17,7 @@ mod backup;
 mod clients;
 mod damage;
 mod data;
+mod disk;
 mod erase;
 mod errors;
 mod events;
