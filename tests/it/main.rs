@@ -18,6 +18,7 @@ mod data;
 mod errors;
 mod events;
 mod faults;
+mod fuzz_corpus;
 mod generate;
 mod golden;
 mod harness;
