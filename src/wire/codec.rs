@@ -58,17 +58,23 @@ impl<U: Message + Name + Default> Decoder for FieldDecoder<U> {
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
         // No copy: the buffer hands its bytes over.
-        let bytes = buffer.copy_to_bytes(buffer.remaining());
-        // Only requests are counted: a client trusts its server.
-        if bytes.len() > COUNTED_FROM_BYTES
-            && U::NAME.ends_with("Request")
-            && descriptor::<U>()
-                .is_some_and(|message| scan::holds_more_messages(&message, &bytes, MESSAGES_MAX))
-        {
-            return Err(status::request_error(&RequestError::TooManyMessages { messages_max: MESSAGES_MAX }));
-        }
-        U::decode(bytes.clone()).map(Some).map_err(|error| refuse(&error, descriptor::<U>(), &bytes))
+        read(buffer.copy_to_bytes(buffer.remaining())).map(Some)
     }
+}
+
+/// Reads a message as it came over the wire.
+///
+/// # Errors
+/// INVALID_ARGUMENT with what is wrong with the bytes.
+pub fn read<U: Message + Name + Default>(bytes: Bytes) -> Result<U, Status> {
+    // Only requests are counted: a client trusts its server.
+    if bytes.len() > COUNTED_FROM_BYTES
+        && U::NAME.ends_with("Request")
+        && descriptor::<U>().is_some_and(|message| scan::holds_more_messages(&message, &bytes, MESSAGES_MAX))
+    {
+        return Err(status::request_error(&RequestError::TooManyMessages { messages_max: MESSAGES_MAX }));
+    }
+    U::decode(bytes.clone()).map_err(|error| refuse(&error, descriptor::<U>(), &bytes))
 }
 
 fn descriptor<U: Name>() -> Option<MessageDescriptor> {

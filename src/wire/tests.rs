@@ -57,3 +57,50 @@ proptest! {
         prop_assert!(path.is_none() || pb::AppendEventsRequest::decode(bytes.as_slice()).is_err());
     }
 }
+
+/// An honest tree whose second leaf is the one given.
+fn answer_with(leaf_data: Vec<u8>) -> (pb::GetLogProofResponse, crate::proof::VerifierKey) {
+    use crate::proof::{Checkpoint, Evidence, Hash, Inclusion, Signer};
+    let signer = Signer::new("annals/test", &[7; 32]).unwrap();
+    let first = Hash::leaf(b"first");
+    let root = Hash::node(&first, &Hash::leaf(&leaf_data));
+    let state = Checkpoint { origin: "annals/test".to_owned(), size: 2, root };
+    let inclusion = Some(Inclusion { index: 1, leaf_data, path: vec![first] });
+    let evidence = Evidence { checkpoint: state.sign(&signer).unwrap(), inclusion, consistency: None };
+    (proof::response(&state, evidence, None, signer.verifier()), signer.verifier().clone())
+}
+
+fn leaf_at(position: u64) -> Vec<u8> {
+    let facts = [b"annals record v1".as_slice(), &position.to_be_bytes(), &[0; 16], &[9; 16], &[0; 48]];
+    facts.concat()
+}
+
+#[test]
+fn an_answer_proves_only_what_it_says() {
+    use crate::domain::EventId;
+    use proof::ProofFault::{Differs, Field};
+    let (sound, key) = answer_with(leaf_at(2));
+    let proved = proof::check(&sound, &key, None).unwrap();
+    assert_eq!(proved.event, Some((Position(2), EventId::from_bytes([9; 16]))));
+    let check = |change: &dyn Fn(&mut pb::GetLogProofResponse), expected| {
+        let mut changed = sound.clone();
+        change(&mut changed);
+        assert_eq!(proof::check(&changed, &key, None), Err(expected));
+    };
+    check(&|answer| answer.tree_size = 3, Differs("tree_size"));
+    check(&|answer| answer.root_hash.clear(), Differs("root_hash"));
+    let inclusion = |answer: &mut pb::GetLogProofResponse, change: &dyn Fn(&mut pb::InclusionProof)| {
+        change(answer.inclusion.as_mut().unwrap());
+    };
+    let hash = |proof: &mut pb::InclusionProof| proof.leaf_hash = "00".repeat(32);
+    check(&|answer| inclusion(answer, &hash), Differs("inclusion.leaf_hash"));
+    let short = |proof: &mut pb::InclusionProof| proof.hashes = vec!["00".to_owned()];
+    check(&|answer| inclusion(answer, &short), Field("inclusion.hashes"));
+    let many = |proof: &mut pb::InclusionProof| proof.hashes = vec!["00".repeat(32); 70];
+    check(&|answer| inclusion(answer, &many), Field("inclusion.hashes"));
+    // A record that says it stands elsewhere, and bytes that are no record.
+    let (elsewhere, _) = answer_with(leaf_at(7));
+    assert_eq!(proof::check(&elsewhere, &key, None), Err(Differs("inclusion.leaf_index")));
+    let (no_record, _) = answer_with(b"second".to_vec());
+    assert_eq!(proof::check(&no_record, &key, None), Err(Field("inclusion.leaf_data")));
+}

@@ -22,6 +22,7 @@ mod erase;
 mod errors;
 mod events;
 mod faults;
+mod fuzz_corpus;
 mod generate;
 mod golden;
 mod harness;

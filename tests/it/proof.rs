@@ -11,7 +11,7 @@ use annals::pb::admin_service_client::AdminServiceClient;
 use tonic::Code;
 use tonic::transport::Channel;
 
-use crate::events::id;
+use crate::events::{id, root};
 use crate::harness::{Said, Server, annals, append};
 use crate::model::proof as naive;
 
@@ -191,6 +191,44 @@ async fn the_program_proves_an_event_and_checks_the_proof_without_the_server() {
     std::fs::write(&wrong, "").unwrap();
     assert_eq!(check(&[&wrong]).0, Some(65));
     assert_eq!(check(&[&files.path("absent")]).0, Some(66));
+}
+
+/// Another program, in another language, with other cryptography, comes to the same verdicts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checker_that_knows_nothing_of_this_program_agrees() {
+    let files = Files(tempfile::tempdir().unwrap());
+    let server = Server::start();
+    server.import_article();
+    let url = server.url();
+    let info = server.admin().await.get_server_info(pb::GetServerInfoRequest {}).await.unwrap().into_inner();
+    let checker = |proof: &str, kept: &str| {
+        let script = root().join("tests/clients/node/check_proof.js");
+        let output = std::process::Command::new("node")
+            .arg(script)
+            .args([proof, &info.verifier_key, kept])
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+        (output.status.success(), said)
+    };
+    let (kept, proof) = (files.path("kept"), files.path("proof"));
+    for (event, size, first) in [(0, 22, 9), (6, 7, 7), (15, 16, 8), (20, 21, 20), (9, 13, 1)] {
+        let event = &events_of(&server).await[event];
+        let size = size.to_string();
+        let at = ["--server", &url, "--key", &info.verifier_key];
+        let first = first.to_string();
+        run(&[&["proof", "checkpoint", "--position", &first, "--out", &kept][..], &at].concat());
+        let arguments =
+            ["proof", "event", &event.id, "--position", &size, "--checkpoint", &kept, "--out", &proof];
+        let (exit, said) = run(&[&arguments[..], &at].concat());
+        assert_eq!(exit, Some(0), "{said}");
+        let expected = format!("event {} is at position {} of {size}\n", event.id, event.position);
+        assert_eq!(checker(&proof, &kept), (true, expected));
+        // A checkpoint of another size is another claim.
+        run(&[&["proof", "checkpoint", "--position", "5", "--out", &kept][..], &at].concat());
+        let (holds, said) = checker(&proof, &kept);
+        assert!(!holds && (said.contains("rewritten") || said.contains("no consistency")), "{said}");
+    }
 }
 
 fn journal_of(data: &Path) -> SledJournal {
