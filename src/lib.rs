@@ -14,6 +14,7 @@ pub mod index;
 pub mod journal;
 pub mod log;
 pub mod pb;
+pub mod seeded;
 pub mod server;
 pub mod service;
 pub mod subscription;

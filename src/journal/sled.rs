@@ -24,6 +24,7 @@ use super::walk::{Entry, SourceError, Walk};
 use super::watermark::Watermark;
 use super::{Direction, EncodedFrame, Frames, Journal, Opened, Tail};
 use crate::domain::{Position, StoreId};
+use crate::seeded::{self, Bug};
 
 const FRAMES_TREE: &str = "frames";
 const STORE_ID_KEY: &[u8] = b"store_id";
@@ -110,8 +111,15 @@ impl SledJournal {
     }
 
     fn write(&self, writer: &mut Writer, frames: &[EncodedFrame], after: &Tail) -> io::Result<()> {
+        if seeded::on(Bug::WatermarkBeforeSync) {
+            writer.watermark.advance(after)?;
+        }
         guarded(|| {
-            if let [only] = frames {
+            if seeded::on(Bug::FramesOneByOne) {
+                for frame in frames {
+                    self.frames.insert(key(frame.first()), &**frame.bytes())?;
+                }
+            } else if let [only] = frames {
                 // Atomic by itself; a batch would add a manifest and stop readers meanwhile.
                 self.frames.insert(key(only.first()), &**only.bytes())?;
             } else {

@@ -16,9 +16,10 @@ use super::seal::{FULL_TAILS_MAX, Sealer};
 use super::sequencer::Sequencer;
 use super::{Log, store_file};
 use crate::clock::{Clock, IdSource, Stopwatch};
-use crate::domain::Position;
+use crate::domain::{EventId, Position, RecordedFacts};
 use crate::index::{Index, SEGMENT_LEN, Segment, SegmentStore};
 use crate::journal::{self, Journal, SledJournal};
+use crate::seeded::{self, Bug};
 
 /// How to open a log.
 #[derive(Clone, Debug)]
@@ -211,7 +212,16 @@ fn build_index(
     progress(OpenProgress::Folding);
     let index = Index::of(segments.into_iter().map(|(_, segment)| Arc::new(segment)).collect());
     rebuild::for_each(journal, Position(count * SEGMENT_LEN), head, |facts| {
+        if seeded::on(Bug::ForgetIdsOfLastFrame) && facts.position == head {
+            let mut facts = facts.clone();
+            facts.event.event_id = EventId::from_bytes([0; 16]);
+            index.fold(&[facts]);
+            return;
+        }
         index.fold(std::slice::from_ref(facts));
+        if seeded::on(Bug::FoldTwiceAfterRecovery) && facts.position == head {
+            index.fold(&[RecordedFacts { position: head.next(), ..facts.clone() }]);
+        }
     })?;
     info!(%head, loaded, rebuilt = missing.len(), elapsed_ms = watch.elapsed().as_millis(), "index ready");
     let report =

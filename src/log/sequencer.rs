@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::domain::Timestamp;
 use crate::index::{Index, Tail};
 use crate::journal::{CommitError, EncodeError, Journal, frames_of};
+use crate::seeded::{self, Bug};
 
 /// What the writer thread works with.
 #[derive(Debug)]
@@ -81,7 +82,15 @@ impl Sequencer {
         self.write(&head, &stage, waiting);
     }
 
-    fn write(&self, head: &Head, stage: &Stage, waiting: Vec<Waiting>) {
+    fn write(&self, head: &Head, stage: &Stage, mut waiting: Vec<Waiting>) {
+        if seeded::on(Bug::AckBeforeFlush) {
+            waiting.drain(..).for_each(|(reply, answer)| answer_with(reply, Ok(answer)));
+        }
+        if seeded::on(Bug::PublishHeadBeforeFlush) {
+            let last = stage.records.last();
+            let position = last.map_or(head.position, |record| record.position);
+            self.head.send_replace(Head { position, ..head.clone() });
+        }
         if let Err(cause) = self.commit(head, stage) {
             // After a failed flush nobody knows what is on disk: the kernel may have dropped the pages, and a
             // second fsync would report success (Rebello et al., USENIX ATC 2020). So nothing more is written.

@@ -47,6 +47,22 @@ impl Tally {
         *self.cycles.entry(kind.to_owned()).or_default() += 1;
     }
 
+    /// Says what was done.
+    pub fn print(&self) {
+        for (kind, count) in &self.cycles {
+            eprintln!("{count:>6} {kind}");
+        }
+        eprintln!(
+            "{} cycles, {} events checked, {} retries",
+            self.total(),
+            self.events_checked,
+            self.retries
+        );
+        for found in &self.violations {
+            eprintln!("BROKEN {}: {}", found.kind, found.text);
+        }
+    }
+
     pub fn broken(&mut self, kind: &str, text: String) {
         self.first.get_or_insert(self.cycles.values().sum());
         self.violations.push(Violation { kind: kind.to_owned(), text });

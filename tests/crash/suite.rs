@@ -28,10 +28,7 @@ async fn one_run(kind: Kind, seed: u64, bug: Option<&str>, scratch: &Path) -> Ru
 
 /// Fails with everything that was broken.
 fn assert_kept(tally: &Tally) {
-    for (kind, count) in &tally.cycles {
-        eprintln!("{count:>6} {kind}");
-    }
-    eprintln!("{} cycles, {} events checked, {} retries", tally.total(), tally.events_checked, tally.retries);
+    tally.print();
     let said: Vec<String> =
         tally.violations.iter().map(|found| format!("{}: {}", found.kind, found.text)).collect();
     assert!(said.is_empty(), "{} broken promises:\n{}", said.len(), said.join("\n"));
