@@ -139,10 +139,10 @@ pub fn one(
 }
 
 /// Ends the process when a check hangs: no promise holds of a store that opens for ever.
-struct Watchdog(std::sync::mpsc::Sender<()>);
+pub struct Watchdog(std::sync::mpsc::Sender<()>);
 
 impl Watchdog {
-    fn new(what: String) -> Self {
+    pub fn new(what: String) -> Self {
         let (alive, over) = std::sync::mpsc::channel::<()>();
         std::thread::spawn(move || {
             if over.recv_timeout(Duration::from_secs(120)) == Err(std::sync::mpsc::RecvTimeoutError::Timeout)

@@ -68,7 +68,7 @@ pub enum Started {
 
 impl Program {
     /// Starts on `run/data`, with the trace in `run/trace` and the faults given.
-    pub fn start(run: &Path, faults: Option<&str>, bug: Option<&str>) -> Started {
+    pub fn start(run: &Path, faults: Option<&str>) -> Started {
         let log = run.join("log");
         let mut command = Command::new(env!("CARGO_BIN_EXE_annals"));
         command
@@ -85,7 +85,7 @@ impl Program {
                 .env("ANNALS_SHIM_TRACE", run.join("trace"))
                 .env("ANNALS_SHIM_FAULTS", faults);
         }
-        if let Some(bug) = bug {
+        if let Some(bug) = std::env::var_os("ANNALS_SEEDED_BUG") {
             command.env("ANNALS_SEEDED_BUG", bug);
         }
         let begin_at = std::fs::metadata(&log).unwrap().len();

@@ -26,8 +26,11 @@ mod cycles;
 #[path = "../it/events.rs"]
 mod events;
 mod faults;
+mod flips;
+mod hunt;
 mod program;
 mod replay;
+mod storms;
 mod suite;
 mod trace;
 mod witness;
@@ -89,8 +92,9 @@ async fn torture(arguments: &Arguments) -> Tally {
         .filter(|kind| arguments.only.as_ref().is_none_or(|only| *only == format!("{kind:?}")))
         .collect();
     while tally.total() < arguments.cycles {
+        flips::cycles(random.next(), arguments.cuts / 4, &mut tally).await;
         for kind in &kinds {
-            suite::cycles(*kind, random.next(), arguments.cuts, None, &mut tally).await;
+            suite::cycles(*kind, random.next(), arguments.cuts, &mut tally).await;
         }
         eprintln!("{} cycles, {} broken promises", tally.total(), tally.violations.len());
     }
