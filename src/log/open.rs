@@ -92,9 +92,13 @@ impl Log {
         progress(OpenProgress::Journal);
         let lock = store_file::lock(&config.directory)?;
         let store = store_file::store_id(&config.directory, ids.as_ref())?;
+        let watch = Stopwatch::start();
         let opened = SledJournal::open(&config.directory.join("journal"), store, config.journal_cache_bytes)
             .map_err(open_error)?;
+        info!(elapsed_ms = watch.elapsed().as_millis(), "journal ready");
+        let watch = Stopwatch::start();
         let segments = open_segments(&config.directory.join("index"));
+        info!(elapsed_ms = watch.elapsed().as_millis(), "index database ready");
         let rolled_back = opened.frames_rolled_back;
         let journal: Arc<dyn Journal> = Arc::new(opened.journal);
         let (mut log, mut report) = Self::over(journal, segments, config.queue, (clock, ids), progress)?;
@@ -199,6 +203,7 @@ fn build_index(
         }
     }
     let loaded = segments.len();
+    let loaded_ms = watch.elapsed().as_millis();
     if !missing.is_empty() {
         info!(segments = missing.len(), "building missing segments of the index");
         progress(OpenProgress::Rebuilding { done: 0, segments: missing.len() });
@@ -210,6 +215,7 @@ fn build_index(
         segments.sort_unstable_by_key(|(number, _)| *number);
     }
     progress(OpenProgress::Folding);
+    let built_ms = watch.elapsed().as_millis();
     let index = Index::of(segments.into_iter().map(|(_, segment)| Arc::new(segment)).collect());
     rebuild::for_each(journal, Position(count * SEGMENT_LEN), head, |facts| {
         if seeded::on(Bug::ForgetIdsOfLastFrame) && facts.position == head {
@@ -224,6 +230,12 @@ fn build_index(
         }
     })?;
     info!(%head, loaded, rebuilt = missing.len(), elapsed_ms = watch.elapsed().as_millis(), "index ready");
+    let folded_ms = watch.elapsed().as_millis().saturating_sub(built_ms);
+    let rebuilt_ms = built_ms.saturating_sub(loaded_ms);
+    info!(
+        loaded_ms,
+        rebuilt_ms, folded_ms, "index built of segments loaded, segments rebuilt and the tail folded"
+    );
     let report =
         OpenReport { head, frames_rolled_back: 0, segments_loaded: loaded, segments_rebuilt: missing.len() };
     Ok((index, report))

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::check::{Ask, Judge};
 use crate::replay::{self, Disk, Survival};
-use crate::trace::{Call, Random};
+use crate::trace::{Call, Kind, Random};
 use crate::workload::Run;
 
 /// One cycle, with all that repeats it.
@@ -64,7 +64,7 @@ impl Tally {
     }
 
     pub fn broken(&mut self, kind: &str, text: String) {
-        self.first.get_or_insert(self.cycles.values().sum());
+        self.first.get_or_insert(self.cycles.values().sum::<u64>().max(1));
         self.violations.push(Violation { kind: kind.to_owned(), text });
     }
 }
@@ -78,7 +78,7 @@ pub fn cut(run: &Run, label: &str, count: usize, seed: u64, tally: &mut Tally, s
     let mut random = Random(seed);
     let mut cycles: Vec<Cycle> = (0..count)
         .map(|index| Cycle {
-            calls: random.below(run.calls.len() as u64 + 1) as usize,
+            calls: moment(run, &mut random),
             survival: Survival::ALL[index % Survival::ALL.len()],
             seed: random.next(),
         })
@@ -108,6 +108,18 @@ pub fn cut(run: &Run, label: &str, count: usize, seed: u64, tally: &mut Tally, s
             }
         }
     }
+}
+
+/// Chooses a moment: any, or one of those where most is at stake, just after a large write.
+fn moment(run: &Run, random: &mut Random) -> usize {
+    let any = random.below(run.calls.len() as u64 + 1) as usize;
+    if random.percent(70) {
+        return any;
+    }
+    let large = run.calls[any.saturating_sub(1)..].iter().position(|call| {
+        call.kind == Kind::Write && (16_384..1 << 20).contains(&call.data.len()) && call.path == "journal/db"
+    });
+    large.map_or(any, |at| any.saturating_sub(1) + at + 1)
 }
 
 /// Makes the image of one cycle and checks it.

@@ -21,7 +21,7 @@ pub async fn cycles(seed: u64, count: usize, tally: &mut Tally) {
     let mut random = Random(seed);
     let directory = scratch.path().join("run");
     let run = workload::run(&directory, seed, &Kind::None.phases(&mut random)).await;
-    run.violations.iter().for_each(|text| tally.broken(KIND, text.clone()));
+    run.violations.iter().for_each(|text| tally.broken(Kind::None.name(), text.clone()));
     let whole = replay::read(&directory.join("data"));
     let image = scratch.path().join("image");
     replay::write(&whole, &image);

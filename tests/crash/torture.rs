@@ -1,7 +1,7 @@
 //! The crash suite for hours: `cargo test --release --test torture -- --cycles 12000 --report docs/torture.md`.
 //!
 //! `-- --replay DIR --calls N --survival KIND --seed N` repeats one cycle that failed, from what the failure kept.
-//! `-- open --events 1000000` measures an opening after SIGKILL.
+//! `-- --cycles 0 --open 1000000` measures openings after SIGKILL.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -28,8 +28,10 @@ mod events;
 mod faults;
 mod flips;
 mod hunt;
+mod opening;
 mod program;
 mod replay;
+mod report;
 mod storms;
 mod suite;
 mod trace;
@@ -37,6 +39,7 @@ mod witness;
 mod workload;
 
 use std::path::Path;
+use std::process::Command;
 
 use clap::Parser;
 
@@ -44,6 +47,7 @@ use check::Judge;
 use cycles::{Cycle, Tally};
 use faults::Kind;
 use replay::{Disk, Survival};
+use report::Report;
 use trace::Random;
 use witness::Witness;
 
@@ -62,6 +66,21 @@ struct Arguments {
     /// Only this kind of fault
     #[arg(long)]
     only: Option<String>,
+    /// Rounds of the contest under one condition; the other storms are sized after it. 0 leaves storms out
+    #[arg(long, default_value_t = 10_000)]
+    storms: u64,
+    /// Hunts for the deliberate faults, too
+    #[arg(long)]
+    hunts: bool,
+    /// Hunts for the deliberate fault that `ANNALS_SEEDED_BUG` names
+    #[arg(long, hide = true)]
+    hunt: bool,
+    /// Measures the opening of a store of that many events after SIGKILL
+    #[arg(long, default_value_t = 0)]
+    open: u64,
+    /// Writes what was done to this file
+    #[arg(long)]
+    report: Option<std::path::PathBuf>,
     /// Repeats one cycle of the run kept in this directory; needs --calls, --survival and --seed
     #[arg(long)]
     replay: Option<std::path::PathBuf>,
@@ -77,13 +96,59 @@ fn main() {
         return replay_one(kept, &arguments);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let tally = runtime.block_on(torture(&arguments));
-    tally.print();
-    assert!(tally.violations.is_empty(), "promises were broken");
+    if arguments.hunt {
+        return runtime.block_on(hunt::here());
+    }
+    let seed = arguments.seed.unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0);
+    let mut report = Report { seed, ..Report::default() };
+    let begin = std::time::Instant::now();
+    if arguments.storms > 0 {
+        report.storms = runtime.block_on(storms(arguments.storms, seed));
+    }
+    if arguments.hunts {
+        let hunter = || {
+            let mut hunter = Command::new(std::env::current_exe().unwrap());
+            hunter.arg("--hunt");
+            hunter
+        };
+        report.caught = hunt::all(hunter).unwrap_or_else(|survived| panic!("not caught: {survived:#?}"));
+    }
+    if arguments.open > 0 {
+        (report.openings, report.opened_bytes) = runtime.block_on(opening::measure(arguments.open));
+        report.opened_events = arguments.open;
+        eprintln!("{:#?}", report.openings);
+    }
+    let before = begin.elapsed().as_secs();
+    report.tally = runtime.block_on(torture(&arguments, seed));
+    report.seconds = begin.elapsed().as_secs() - before;
+    report.tally.print();
+    if let Some(path) = &arguments.report {
+        std::fs::write(path, report.text()).unwrap();
+    }
+    program::forget_shim();
+    assert!(report.tally.violations.is_empty(), "promises were broken");
 }
 
-async fn torture(arguments: &Arguments) -> Tally {
-    let seed = arguments.seed.unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0);
+async fn storms(rounds: u64, seed: u64) -> Vec<String> {
+    storms::contest(rounds).await;
+    let mut said = vec![format!(
+        "Eight appends at once under one `none_since` condition, {rounds} rounds: each time exactly one succeeded."
+    )];
+    let (cancelled, answered) = storms::cancel(rounds / 20, seed).await;
+    said.push(format!(
+        "{cancelled} appends cancelled while others were committed: all {answered} others were answered and are in their \
+         places, each cancelled one is there whole or not at all."
+    ));
+    let (appends, calls, crashes) = storms::retry(rounds / 20, seed).await;
+    said.push(format!(
+        "{appends} appends sent {calls} times by twelve clients across {crashes} crashes: each event is recorded once, and \
+         every answer named its original place."
+    ));
+    said.iter().for_each(|line| eprintln!("{line}"));
+    said
+}
+
+async fn torture(arguments: &Arguments, seed: u64) -> Tally {
     eprintln!("seed {seed}");
     let mut random = Random(seed);
     let mut tally = Tally::default();
