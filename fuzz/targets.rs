@@ -6,17 +6,19 @@ use std::sync::LazyLock;
 
 use annals::clock::{Clock as _, IdSource as _, Manual};
 use annals::codec::stored::AppendPlace;
-use annals::codec::{Prepared, facts_of, prepare, present, server_fields};
+use annals::codec::{Prepared, Writer, facts_of, prepare, present, server_fields};
 use annals::domain::{
-    EventFacts, EventId, Findings, KnowledgeLink, Position, Revision, Shape, StoreId, TimeSpan, Timestamp,
+    EventFacts, EventId, Findings, KnowledgeLink, Position, RecordForm, Revision, Shape, StoreId, TimeSpan,
+    Timestamp,
 };
 use annals::filter::Filter;
 use annals::index::Index;
 use annals::journal::frame::{CommitRange, Frame};
-use annals::journal::{Record, frames_of};
+use annals::journal::{ChainHash, Record, frames_of};
 use annals::pb;
 use annals::proof::{Checkpoint, Note, VerifierKey};
 use annals::timeline::Key;
+use annals::wire::page_token::ChainStart;
 use annals::wire::{Limits, POOL, PageToken, RequestError, append, codec, decode, filter, proof, status};
 use bytes::Bytes;
 use prost::{Message, Name};
@@ -136,7 +138,7 @@ fn assert_readable(event: Prepared) {
     assert_eq!(facts.event.event_id, id);
     let shown = present(&record).expect("what was accepted can be shown");
     let mut findings = Findings::default();
-    let again = prepare(shown, id, NOW, &mut findings);
+    let again = prepare(shown, Writer::Client, (id, NOW), &mut findings);
     let again = again.unwrap_or_else(|| panic!("what was shown is accepted: {:?}", findings.into_result()));
     assert_eq!(again.content, content, "an event exported and imported is the same");
 }
@@ -150,6 +152,7 @@ fn record_of(event: Prepared) -> Record {
     let links: Vec<KnowledgeLink> = targets.collect();
     let salt = [7; 16];
     Record {
+        form: RecordForm::Whole,
         position: Position(2),
         stream,
         revision: Revision(1),
@@ -209,13 +212,19 @@ pub fn page_token(data: &[u8]) {
         data.chunks_exact(8).filter_map(|chunk| chunk.try_into().ok().map(u64::from_be_bytes)).collect();
     if let [snapshot, value, position, ..] = numbers[..] {
         let after = Key { value: value.cast_signed(), position: Position(position) };
-        let token = PageToken { snapshot: Position(snapshot), after };
+        let token = PageToken { snapshot: Position(snapshot), chain: chain_start(value), after };
         let text = token.encode(store(), question);
         assert_eq!(PageToken::decode(&text, store(), question).ok(), Some(token));
         let other = PageToken::decode(&text, StoreId::from_bytes_of(8), question);
         assert!(matches!(other, Err(RequestError::StoreMismatch { .. })));
         assert!(PageToken::decode(&text, store(), [4; 16]).is_err());
     }
+}
+
+fn chain_start(number: u64) -> ChainStart {
+    let mut hash = [0; 32];
+    hash[..8].copy_from_slice(&number.to_be_bytes());
+    ChainStart::of(&ChainHash::from_bytes(hash))
 }
 
 /// A date, and after a line feed its time zone.
@@ -261,7 +270,8 @@ static EVENTS: LazyLock<(Index, Vec<EventFacts>)> = LazyLock::new(|| {
         let event = DynamicMessage::deserialize(descriptor.clone(), &mut json).expect("it is an event");
         let event = pb::Event::decode(event.encode_to_vec().as_slice()).expect("it is an event");
         let id = EventId::from_bytes(Manual::at(NOW).salt());
-        let prepared = prepare(event, id, NOW, &mut Findings::default()).expect("it breaks no rule");
+        let prepared =
+            prepare(event, Writer::Client, (id, NOW), &mut Findings::default()).expect("it breaks no rule");
         let mut recorded = facts_of(&record_of(prepared)).expect("it can be indexed");
         recorded.position = Position(position);
         // Links are no matter of filters.

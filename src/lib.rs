@@ -15,6 +15,7 @@ pub mod journal;
 pub mod log;
 pub mod pb;
 pub mod proof;
+pub mod seeded;
 pub mod server;
 pub mod service;
 pub mod subscription;

@@ -12,7 +12,10 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use crate::seeded::{self, Bug};
+
 pub(super) const DATA_FILE: &str = "db";
+const CONFIG_FILE: &str = "conf";
 pub(super) const BLOB_DIR: &str = "blobs";
 /// Disk space that is allocated behind the end of the data file: two segments of the store.
 const AHEAD_BYTES: u64 = 8 * 1_024 * 1_024;
@@ -37,7 +40,8 @@ pub struct StoreFiles {
 /// Says whether another handle holds the store's lock, and if none does, removes what a crash left
 /// half-written.
 ///
-/// An unfinished snapshot must go: the store would take it for its newest one and refuse to open.
+/// An unfinished snapshot must go: the store would take it for its newest one and refuse to open. So must a
+/// configuration without data.
 ///
 /// # Errors
 /// When the files cannot be read, locked or removed.
@@ -45,11 +49,15 @@ pub fn prepare(dir: &Path) -> io::Result<bool> {
     fs::create_dir_all(dir)?;
     let data = dir.join(DATA_FILE);
     if !data.try_exists()? {
+        forget_config(dir)?;
         return Ok(true);
     }
     let handle = File::options().read(true).write(true).open(data)?;
     if !lock(&handle)? {
         return Ok(false);
+    }
+    if handle.metadata()?.len() == 0 {
+        forget_config(dir)?;
     }
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
@@ -59,6 +67,17 @@ pub fn prepare(dir: &Path) -> io::Result<bool> {
     }
     handle.unlock()?;
     Ok(true)
+}
+
+/// Removes the store's own configuration where it holds no data yet.
+///
+/// The store does not sync it, and refuses one that a power cut left as zeros; here it is synced before the first data
+/// are written.
+fn forget_config(dir: &Path) -> io::Result<()> {
+    match fs::remove_file(dir.join(CONFIG_FILE)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// Takes the lock unless it stays taken; says whether it was taken.
@@ -144,9 +163,19 @@ impl StoreFiles {
     /// When a file cannot be synced. What of it is durable is then unknown: a second attempt may
     /// succeed without the data (fsync reports a lost page once).
     pub fn sync_written(&mut self) -> io::Result<()> {
+        if seeded::on(Bug::RangeSyncOnly) {
+            return Ok(());
+        }
         // Blobs first: the data file refers to them.
         self.sync_new_blobs()?;
-        self.data.sync_data()?;
+        let synced = self.data.sync_data();
+        if seeded::on(Bug::ContinueAfterFailedSync) {
+            return Ok(());
+        }
+        if seeded::on(Bug::SyncTwice) {
+            return synced.or_else(|_| self.data.sync_data());
+        }
+        synced?;
         self.allocate_ahead();
         Ok(())
     }

@@ -26,6 +26,7 @@ use super::watermark::Watermark;
 use super::{Direction, EncodedFrame, Frames, Journal, Opened, Tail};
 use super::{generation, preflight};
 use crate::domain::{Position, StoreId};
+use crate::seeded::{self, Bug};
 use contain::{guarded, io_error, open_error, source_error};
 
 const FRAMES_TREE: &str = "frames";
@@ -142,8 +143,15 @@ impl SledJournal {
 
     fn write(&self, writer: &mut Writer, frames: &[EncodedFrame], after: &Tail) -> io::Result<()> {
         let Database { db, frames: tree } = self.database();
+        if seeded::on(Bug::WatermarkBeforeSync) {
+            writer.watermark.advance(after)?;
+        }
         guarded(|| {
-            if let [only] = frames {
+            if seeded::on(Bug::FramesOneByOne) {
+                for frame in frames {
+                    tree.insert(key(frame.first()), &**frame.bytes())?;
+                }
+            } else if let [only] = frames {
                 // Atomic by itself; a batch would add a manifest and stop readers meanwhile.
                 tree.insert(key(only.first()), &**only.bytes())?;
             } else {

@@ -18,9 +18,10 @@ use super::seal::{FULL_TAILS_MAX, Sealer};
 use super::sequencer::Sequencer;
 use super::{Log, Proofs, signing_key, store_file};
 use crate::clock::{Clock, IdSource, Stopwatch};
-use crate::domain::Position;
+use crate::domain::{EventId, Position, RecordedFacts};
 use crate::index::{Index, SEGMENT_LEN, Segment, SegmentStore};
 use crate::journal::{self, Journal, SledJournal};
+use crate::seeded::{self, Bug};
 
 /// How to open a log.
 #[derive(Clone, Debug)]
@@ -98,11 +99,15 @@ impl Log {
         let store = store_file::store_id(&config.directory, ids.as_ref())?;
         let reserve = Arc::new(Reserve::of(&config.directory, config.disk_reserve_bytes));
         let directory = config.directory.join("journal");
+        let watch = Stopwatch::start();
         let opened = reserve.with_room(|| SledJournal::open(&directory, store, config.journal_cache_bytes));
         let opened = opened.map_err(open_error)?;
+        info!(elapsed_ms = watch.elapsed().as_millis(), "journal ready");
         let signer =
             reserve.with_room(|| signing_key::load_or_make(&config.directory, store, ids.as_ref()))?;
+        let watch = Stopwatch::start();
         let segments = reserve.with_room(|| open_segments(&config.directory.join("index")).ok_or(())).ok();
+        info!(elapsed_ms = watch.elapsed().as_millis(), "index database ready");
         let rolled_back = opened.frames_rolled_back;
         let journal: Arc<dyn Journal> = Arc::new(opened.journal);
         let (parts, disk) = ((clock, ids), Some(Arc::clone(&reserve)));
@@ -251,6 +256,7 @@ fn build_index(
         }
     }
     let loaded = segments.len();
+    let loaded_ms = watch.elapsed().as_millis();
     if !missing.is_empty() {
         info!(segments = missing.len(), "building missing segments of the index");
         progress(OpenProgress::Rebuilding { done: 0, segments: missing.len() });
@@ -262,11 +268,27 @@ fn build_index(
         segments.sort_unstable_by_key(|(number, _)| *number);
     }
     progress(OpenProgress::Folding);
+    let built_ms = watch.elapsed().as_millis();
     let index = Index::of(segments.into_iter().map(|(_, segment)| Arc::new(segment)).collect());
     rebuild::for_each(journal, Position(count * SEGMENT_LEN), head, |facts| {
+        if seeded::on(Bug::ForgetIdsOfLastFrame) && facts.position == head {
+            let mut facts = facts.clone();
+            facts.event.event_id = EventId::from_bytes([0; 16]);
+            index.fold(&[facts]);
+            return;
+        }
         index.fold(std::slice::from_ref(facts));
+        if seeded::on(Bug::FoldTwiceAfterRecovery) && facts.position == head {
+            index.fold(&[RecordedFacts { position: head.next(), ..facts.clone() }]);
+        }
     })?;
     info!(%head, loaded, rebuilt = missing.len(), elapsed_ms = watch.elapsed().as_millis(), "index ready");
+    let folded_ms = watch.elapsed().as_millis().saturating_sub(built_ms);
+    let rebuilt_ms = built_ms.saturating_sub(loaded_ms);
+    info!(
+        loaded_ms,
+        rebuilt_ms, folded_ms, "index built of segments loaded, segments rebuilt and the tail folded"
+    );
     let report =
         OpenReport { head, frames_rolled_back: 0, segments_loaded: loaded, segments_rebuilt: missing.len() };
     Ok((index, report))

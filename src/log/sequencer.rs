@@ -21,6 +21,7 @@ use crate::codec::erased::Erasure;
 use crate::domain::{EventId, Position, RecordForm, Timestamp};
 use crate::index::{Index, Part as _, SegmentStore};
 use crate::journal::{CommitError, EncodeError, Journal, frames_of};
+use crate::seeded::{self, Bug};
 
 /// What the writer thread works with.
 #[derive(Debug)]
@@ -151,7 +152,15 @@ impl Sequencer {
         self.write(&head, &stage, waiting);
     }
 
-    fn write(&self, head: &Head, stage: &Stage, waiting: Vec<Waiting>) {
+    fn write(&self, head: &Head, stage: &Stage, mut waiting: Vec<Waiting>) {
+        if seeded::on(Bug::AckBeforeFlush) {
+            waiting.drain(..).for_each(|(reply, answer)| answer_with(reply, Ok(answer)));
+        }
+        if seeded::on(Bug::PublishHeadBeforeFlush) {
+            let last = stage.records.last();
+            let position = last.map_or(head.position, |record| record.position);
+            self.head.send_replace(Head { position, ..head.clone() });
+        }
         if let Err(cause) = self.commit(head, stage) {
             if let RoundError::DiskFull(full) = cause {
                 waiting.into_iter().for_each(|(reply, _)| answer_with(reply, Err(full.into())));

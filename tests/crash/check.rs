@@ -225,12 +225,17 @@ impl Judge {
     }
 }
 
+/// An image needs no reserve of disk space.
+fn without_reserve(directory: &Path) -> LogConfig {
+    LogConfig { disk_reserve_bytes: 0, ..LogConfig::at(directory) }
+}
+
 /// Opens a store in this process.
 ///
 /// # Errors
 /// Why it does not open, with all causes.
 pub fn open(directory: &Path) -> Result<Log, String> {
-    let opened = Log::open(&LogConfig::at(directory), Arc::new(System), Arc::new(System), &|_| {});
+    let opened = Log::open(&without_reserve(directory), Arc::new(System), Arc::new(System), &|_| {});
     opened.map(|(log, _)| log).map_err(|error: OpenError| annals::log::error::causes(&error).to_string())
 }
 

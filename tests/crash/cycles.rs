@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::check::{Ask, Judge};
 use crate::replay::{self, Disk, Survival};
-use crate::trace::{Call, Random};
+use crate::trace::{Call, Kind, Random};
 use crate::workload::Run;
 
 /// One cycle, with all that repeats it.
@@ -47,8 +47,24 @@ impl Tally {
         *self.cycles.entry(kind.to_owned()).or_default() += 1;
     }
 
+    /// Says what was done.
+    pub fn print(&self) {
+        for (kind, count) in &self.cycles {
+            eprintln!("{count:>6} {kind}");
+        }
+        eprintln!(
+            "{} cycles, {} events checked, {} retries",
+            self.total(),
+            self.events_checked,
+            self.retries
+        );
+        for found in &self.violations {
+            eprintln!("BROKEN {}: {}", found.kind, found.text);
+        }
+    }
+
     pub fn broken(&mut self, kind: &str, text: String) {
-        self.first.get_or_insert(self.cycles.values().sum());
+        self.first.get_or_insert(self.cycles.values().sum::<u64>().max(1));
         self.violations.push(Violation { kind: kind.to_owned(), text });
     }
 }
@@ -62,7 +78,7 @@ pub fn cut(run: &Run, label: &str, count: usize, seed: u64, tally: &mut Tally, s
     let mut random = Random(seed);
     let mut cycles: Vec<Cycle> = (0..count)
         .map(|index| Cycle {
-            calls: random.below(run.calls.len() as u64 + 1) as usize,
+            calls: moment(run, &mut random),
             survival: Survival::ALL[index % Survival::ALL.len()],
             seed: random.next(),
         })
@@ -94,6 +110,18 @@ pub fn cut(run: &Run, label: &str, count: usize, seed: u64, tally: &mut Tally, s
     }
 }
 
+/// Chooses a moment: any, or one of those where most is at stake, just after a large write.
+fn moment(run: &Run, random: &mut Random) -> usize {
+    let any = random.below(run.calls.len() as u64 + 1) as usize;
+    if random.percent(70) {
+        return any;
+    }
+    let large = run.calls[any.saturating_sub(1)..].iter().position(|call| {
+        call.kind == Kind::Write && (16_384..1 << 20).contains(&call.data.len()) && call.path == "journal/db"
+    });
+    large.map_or(any, |at| any.saturating_sub(1) + at + 1)
+}
+
 /// Makes the image of one cycle and checks it.
 ///
 /// # Errors
@@ -123,10 +151,10 @@ pub fn one(
 }
 
 /// Ends the process when a check hangs: no promise holds of a store that opens for ever.
-struct Watchdog(std::sync::mpsc::Sender<()>);
+pub struct Watchdog(std::sync::mpsc::Sender<()>);
 
 impl Watchdog {
-    fn new(what: String) -> Self {
+    pub fn new(what: String) -> Self {
         let (alive, over) = std::sync::mpsc::channel::<()>();
         std::thread::spawn(move || {
             if over.recv_timeout(Duration::from_secs(120)) == Err(std::sync::mpsc::RecvTimeoutError::Timeout)

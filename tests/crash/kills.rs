@@ -1,4 +1,4 @@
-//! Kills the server with SIGKILL while clients append, a hundred times, and checks what a client may rely on.
+//! Kills the server with SIGKILL while clients append, many times, and checks what a client may rely on.
 //!
 //! After each kill: what was acknowledged is there at its position; of every other append all or nothing is there;
 //! positions are dense; `annals verify` finds nothing; a retry is a replay or a first write, never a second one.
@@ -15,7 +15,7 @@ use annals::pb::event_log_service_client::EventLogServiceClient;
 use annals::pb::read_events_response::Content;
 use serde_json::{Value, json};
 
-const KILLS: u64 = 100;
+const KILLS: u64 = 30;
 const WRITERS: u64 = 4;
 
 /// One append: its events, and what was said of it before the kill.
@@ -68,7 +68,7 @@ async fn recorded(server: &Server, after: u64) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_kills_lose_nothing_that_was_acknowledged() {
+async fn kills_lose_nothing_that_was_acknowledged() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("data");
     let mut checked = 0;

@@ -58,6 +58,14 @@ pub struct Program {
     log: PathBuf,
 }
 
+/// Writes a configuration without a reserve of disk space: what holds it is allocated past the shim, and means nothing to
+/// what is tested here.
+fn config(run: &Path) -> PathBuf {
+    let path = run.join("annals.toml");
+    std::fs::write(&path, "[store]\ndisk_reserve_bytes = 0\n").unwrap();
+    path
+}
+
 /// How a server came up.
 pub enum Started {
     /// It serves.
@@ -68,12 +76,14 @@ pub enum Started {
 
 impl Program {
     /// Starts on `run/data`, with the trace in `run/trace` and the faults given.
-    pub fn start(run: &Path, faults: Option<&str>, bug: Option<&str>) -> Started {
+    pub fn start(run: &Path, faults: Option<&str>) -> Started {
         let log = run.join("log");
         let mut command = Command::new(env!("CARGO_BIN_EXE_annals"));
         command
             .args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json", "--data"])
             .arg(run.join("data"))
+            .arg("--config")
+            .arg(config(run))
             .env_clear()
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -85,7 +95,7 @@ impl Program {
                 .env("ANNALS_SHIM_TRACE", run.join("trace"))
                 .env("ANNALS_SHIM_FAULTS", faults);
         }
-        if let Some(bug) = bug {
+        if let Some(bug) = std::env::var_os("ANNALS_SEEDED_BUG") {
             command.env("ANNALS_SEEDED_BUG", bug);
         }
         let begin_at = std::fs::metadata(&log).unwrap().len();

@@ -361,11 +361,15 @@ impl Change {
             }
             return;
         };
+        // A disk may stop in the middle of a write, or write its sectors in any order.
+        let stopped = random.percent(50);
+        let stop = if stopped { random.below(data.len() as u64 + 1) as usize } else { data.len() };
+        let chance = if stopped { 100 } else { chance };
         let mut from = 0;
         while from < data.len() {
             let sector_end = (at + from) / SECTOR_BYTES * SECTOR_BYTES + SECTOR_BYTES;
             let to = (sector_end - at).min(data.len());
-            if random.percent(chance) {
+            if to <= stop && random.percent(chance) {
                 Self::Write(at + from, data[from..to].to_vec()).apply(content);
             }
             from = to;

@@ -84,6 +84,25 @@ impl Notebook {
         }
     }
 
+    /// As [`Notebook::answered`], where several clients send one append at once: the answer that was no replay may
+    /// come after those that were.
+    pub fn answered_at_once(&self, key: AppendKey, response: &pb::AppendEventsResponse) {
+        let known = self.witness.lock().unwrap().appends.get(&key).copied().flatten();
+        let first = response.events.first().map(|event| event.position);
+        if known.is_none() || known.map(|known| known.first_position) != first {
+            self.answered(key, response);
+        }
+    }
+
+    pub fn has_answer(&self, key: AppendKey) -> bool {
+        self.witness.lock().unwrap().appends.get(&key).is_some_and(Option::is_some)
+    }
+
+    pub fn answers_of(&self, writer: u64) -> usize {
+        let witness = self.witness.lock().unwrap();
+        witness.appends.iter().filter(|(key, answer)| key.writer == writer && answer.is_some()).count()
+    }
+
     pub fn saw(&self, batch: &[pb::Event]) {
         let at = self.now();
         let seen = batch.iter().map(|event| (event.position, event.id.clone(), at));

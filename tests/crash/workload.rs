@@ -45,14 +45,14 @@ pub struct Run {
 }
 
 /// Runs phases one after another on one store in `directory`.
-pub async fn run(directory: &Path, seed: u64, phases: &[Phase], bug: Option<&str>) -> Run {
+pub async fn run(directory: &Path, seed: u64, phases: &[Phase]) -> Run {
     let trace = directory.join("trace");
     let notebook = Arc::new(Notebook::new(seed, &trace));
     let mut violations = Vec::new();
     std::fs::create_dir_all(directory.join("data")).unwrap();
     std::fs::File::create(directory.join("log")).unwrap();
     for (index, phase) in phases.iter().enumerate() {
-        let program = match Program::start(directory, Some(&phase.faults), bug) {
+        let program = match Program::start(directory, Some(&phase.faults)) {
             Started::Serving(program) => program,
             Started::Ended(said) => {
                 if !phase.may_refuse {

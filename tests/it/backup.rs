@@ -53,6 +53,23 @@ fn number(said: &Value, key: &str) -> u64 {
     said[key].as_str().unwrap().parse().unwrap()
 }
 
+/// Asks for proofs about the state of a log, and its signed checkpoint: the key is restored with the backup.
+async fn proofs(server: &Server, as_of: u64, ids: &[String]) -> Vec<(String, Vec<u8>)> {
+    let mut answers = Vec::new();
+    let mut admin = server.admin().await;
+    for (index, id) in ids.iter().enumerate().step_by(7) {
+        let request = pb::GetLogProofRequest {
+            position: as_of,
+            event_id: id.clone(),
+            consistent_with_position: index as u64,
+        };
+        let proof = admin.get_log_proof(request).await.unwrap().into_inner();
+        assert!(proof.inclusion.is_some() && !proof.checkpoint.is_empty());
+        answers.push((format!("proof {id}"), proof.encode_to_vec()));
+    }
+    answers
+}
+
 /// Asks everything about the state of a log at a position; gives the bytes of every answer.
 async fn answers(server: &Server, as_of: u64) -> Vec<(String, Vec<u8>)> {
     let mut answers = Vec::new();
@@ -119,18 +136,7 @@ async fn answers(server: &Server, as_of: u64) -> Vec<(String, Vec<u8>)> {
         let counts = timeline.count_entries(request).await.unwrap().into_inner();
         answers.push((format!("count {question}"), counts.encode_to_vec()));
     }
-    // Proofs and the signed checkpoint, too: the key was restored with the backup.
-    let mut admin = server.admin().await;
-    for (index, id) in ids.iter().enumerate().step_by(7) {
-        let request = pb::GetLogProofRequest {
-            position: as_of,
-            event_id: id.clone(),
-            consistent_with_position: index as u64,
-        };
-        let proof = admin.get_log_proof(request).await.unwrap().into_inner();
-        assert!(proof.inclusion.is_some() && !proof.checkpoint.is_empty());
-        answers.push((format!("proof {id}"), proof.encode_to_vec()));
-    }
+    answers.extend(proofs(server, as_of, &ids).await);
     answers
 }
 

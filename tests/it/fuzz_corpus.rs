@@ -144,8 +144,11 @@ fn tokens() -> Vec<Vec<u8>> {
     use annals::domain::{Position, StoreId};
     use annals::timeline::Key;
     let store = StoreId::from_uuid(uuid::Uuid::from_u128(7));
-    let token =
-        annals::wire::PageToken { snapshot: Position(9), after: Key { value: -3, position: Position(5) } };
+    let token = annals::wire::PageToken {
+        snapshot: Position(9),
+        chain: annals::wire::page_token::ChainStart::of(&annals::journal::ChainHash::from_bytes([1; 32])),
+        after: Key { value: -3, position: Position(5) },
+    };
     vec![
         token.encode(store, [3; 16]).into_bytes(),
         token.encode(store, [4; 16]).into_bytes(),

@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 const MAY_USE: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("pb", &["wire"]),
+    ("seeded", &[]),
     ("clock", &["domain"]),
     ("proof", &[]),
-    ("journal", &["domain"]),
+    ("journal", &["domain", "seeded"]),
     ("codec", &["domain", "journal", "pb"]),
     ("index", &["domain", "journal"]),
     ("filter", &["domain", "index"]),
-    ("log", &["domain", "journal", "codec", "index", "filter", "proof", "clock"]),
+    ("log", &["domain", "journal", "codec", "index", "filter", "proof", "clock", "seeded"]),
     ("timeline", &["domain", "index", "filter", "log"]),
     ("subscription", &["domain", "filter", "journal", "log"]),
     (
