@@ -128,7 +128,7 @@ impl Reserve {
         Self { volume, reserve_bytes, held_bytes, state: Mutex::default() }
     }
 
-    /// Decides whether a commit of so many bytes may be written. A system call, about a microsecond.
+    /// Decides whether a commit of so many bytes may be written. One system call, at most three microseconds.
     ///
     /// # Errors
     /// [`DiskFull`].
