@@ -128,29 +128,22 @@ impl Proofs {
 
     /// Makes sure of the roots of the first `count` ranges.
     fn complete_roots(&self, state: &mut State, count: u64) -> Result<(), ReadError> {
+        let mut roots = Vec::new();
         let mut missing = Vec::new();
-        let mut found = Vec::new();
         for number in state.roots.len()..count {
-            found.push(self.stored(number)?);
-            missing.extend(found.last().is_some_and(Option::is_none).then_some(number));
+            match self.stored(number)? {
+                Some(root) => roots.push((number, root)),
+                None => missing.push(number),
+            }
         }
-        let mut built = super::rebuild::on_all_cores(&missing, &|_| {}, |number| {
-            range_root(self.journal.as_ref(), number)
-        })?
-        .into_iter();
-        for root in found {
-            let root = match (root, built.as_slice()) {
-                (Some(root), _) => root,
-                (None, [(number, root), ..]) => {
-                    let (number, root) = (*number, *root);
-                    self.store(number, root)?;
-                    built.next();
-                    root
-                }
-                (None, []) => return Err(ReadError::Missing(Position(count * SEGMENT_LEN))),
-            };
-            state.roots.push(root);
-        }
+        roots.extend(super::rebuild::on_all_cores(&missing, &|_| {}, |number| {
+            let root = range_root(self.journal.as_ref(), number)?;
+            // At once: where another range is damaged, this one is not to be computed again.
+            self.store(number, root)?;
+            Ok(root)
+        })?);
+        roots.sort_unstable_by_key(|(number, _)| *number);
+        roots.into_iter().for_each(|(_, root)| state.roots.push(root));
         Ok(())
     }
 

@@ -140,6 +140,34 @@ async fn a_check_names_damage_and_goes_on_behind_it() {
 }
 
 #[tokio::test]
+async fn proofs_that_need_a_damaged_event_are_refused_with_its_position_and_others_are_made() {
+    let journal = MemoryJournal::new(store());
+    let clock = Arc::new(Manual::at(Timestamp(0)));
+    let log = open(&journal, &clock);
+    for id in 1..=5 {
+        append(&log, id).await.unwrap();
+    }
+    let (whole, two) = (log.proofs().root(Position(5)).unwrap(), log.proofs().root(Position(2)).unwrap());
+    assert!(journal.damage(Position(3), 70));
+    // What was read before is known; an event itself is read again for its leaf.
+    assert_eq!(log.proofs().root(Position(5)).unwrap(), whole);
+    assert!(log.proofs().inclusion(Position(3), Position(5)).is_err());
+    let proofs = Proofs::new(Arc::new(journal.clone()), None);
+    assert_eq!(proofs.root(Position(2)).unwrap(), two);
+    assert!(proofs.inclusion(Position(2), Position(2)).is_ok());
+    for _ in 0..2 {
+        let error = proofs.root(Position(5)).unwrap_err();
+        let damage = crate::journal::ReadError::Corrupt {
+            first: Position(3),
+            last: Position(3),
+            fault: crate::journal::Fault::Frame(crate::journal::FrameError::Checksum),
+        };
+        assert_eq!(error.to_string(), damage.to_string());
+    }
+    assert_eq!(proofs.root(Position(2)).unwrap(), two);
+}
+
+#[tokio::test]
 async fn an_index_built_from_the_journal_is_the_one_that_was_folded() {
     use crate::index::{Segment, layout};
     let journal = MemoryJournal::new(store());
