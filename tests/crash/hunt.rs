@@ -10,7 +10,7 @@ use crate::trace::Random;
 use crate::{flips, suite};
 
 /// Rounds over all kinds before a fault counts as not found.
-const ROUNDS_MAX: u64 = 6;
+const ROUNDS_MAX: u64 = 12;
 const CUTS: usize = 24;
 
 /// How a fault was found.

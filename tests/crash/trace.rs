@@ -52,7 +52,8 @@ pub fn read(path: &Path) -> Vec<Call> {
     let bytes = std::fs::read(path).unwrap();
     let mut calls = Vec::new();
     let mut at = 0;
-    while at < bytes.len() {
+    // The last record may be cut short: SIGKILL also ends the write of it.
+    while at + HEAD_BYTES <= bytes.len() {
         let head = &bytes[at..at + HEAD_BYTES];
         let number = |from: usize, len: usize| {
             let mut wide = [0; 8];
@@ -61,8 +62,11 @@ pub fn read(path: &Path) -> Vec<Call> {
         };
         let (path_len, data_len) = (number(2, 2) as usize, number(16, 8) as usize);
         let path_end = at + HEAD_BYTES + path_len;
-        let path = String::from_utf8(bytes[at + HEAD_BYTES..path_end].to_vec()).unwrap();
         let end = path_end + data_len;
+        if end > bytes.len() {
+            break;
+        }
+        let path = String::from_utf8(bytes[at + HEAD_BYTES..path_end].to_vec()).unwrap();
         calls.push(Call {
             kind: kind(head[0], &path),
             injected: head[1] != 0,

@@ -64,6 +64,10 @@ impl Notebook {
 
     /// Notes an answer. One that differs from an earlier one is a contradiction.
     pub fn answered(&self, key: AppendKey, response: &pb::AppendEventsResponse) {
+        self.note(key, response, true);
+    }
+
+    fn note(&self, key: AppendKey, response: &pb::AppendEventsResponse, alone: bool) {
         let at = self.now();
         let positions: Vec<u64> = response.events.iter().map(|event| event.position).collect();
         let first_position = positions.first().copied().unwrap_or(0);
@@ -74,7 +78,7 @@ impl Notebook {
         }
         let known = witness.appends.get(&key).copied().flatten();
         match known {
-            Some(known) if known.first_position != first_position || !response.replayed => {
+            Some(known) if known.first_position != first_position || (alone && !response.replayed) => {
                 let text =
                     format!("{key:?} was at {known:?}, then {positions:?}, replay: {}", response.replayed);
                 witness.contradictions.push(text);
@@ -87,11 +91,7 @@ impl Notebook {
     /// As [`Notebook::answered`], where several clients send one append at once: the answer that was no replay may
     /// come after those that were.
     pub fn answered_at_once(&self, key: AppendKey, response: &pb::AppendEventsResponse) {
-        let known = self.witness.lock().unwrap().appends.get(&key).copied().flatten();
-        let first = response.events.first().map(|event| event.position);
-        if known.is_none() || known.map(|known| known.first_position) != first {
-            self.answered(key, response);
-        }
+        self.note(key, response, false);
     }
 
     pub fn has_answer(&self, key: AppendKey) -> bool {
