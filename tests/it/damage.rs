@@ -7,7 +7,7 @@ use std::sync::Arc;
 use annals::clock::System;
 use annals::domain::{Position, Timestamp};
 use annals::filter::Filter;
-use annals::journal::{Direction, Record, salvage};
+use annals::journal::{Direction, Record, generation, salvage};
 use annals::log::repair::{Remedy, RepairError, examine, repair};
 use annals::log::{BatchLimits, Log, LogConfig, Scan, VerifyEvent, verify_directory};
 use annals::pb;
@@ -208,7 +208,9 @@ async fn a_flipped_bit_anywhere_is_refused_told_and_mended_only_when_asked() {
 
 /// Flips a bit in every copy of the frame that holds a position.
 fn damage_frame(data: &Path, position: u64) -> (u64, u64) {
-    let found = salvage::scan(&data.join("journal")).unwrap();
+    let journal = data.join("journal");
+    let place = generation::path(&journal, generation::current(&journal).unwrap());
+    let found = salvage::scan(&place).unwrap();
     let mut range = None;
     for frame in found.iter().filter(|frame| (frame.range.first.0..=frame.range.last.0).contains(&position)) {
         let (file, offset) = frame.place();
@@ -325,6 +327,12 @@ async fn damage_in_the_middle_is_set_aside_and_every_reader_is_told() {
             .unwrap_err(),
     );
     assert_eq!(said.reason, "ERASURE_BLOCKED");
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let saved = annals(&["backup", "--server", &server.url(), "--out", &path("backup")]);
+    assert!(saved.status.success(), "{}", String::from_utf8_lossy(&saved.stderr));
+    let restored = annals(&["restore", "--data", &path("restored"), &path("backup")]);
+    assert!(restored.status.success(), "{}", String::from_utf8_lossy(&restored.stderr));
+    assert_eq!(read(&open(Path::new(&path("restored"))).unwrap()).lost, (31..=40).collect());
     drop(log);
     server.allow("not erased: files that a repair kept hold contents too");
     server.stop();

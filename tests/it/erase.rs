@@ -324,3 +324,44 @@ async fn an_erasure_reaches_backups_that_are_restored_together() {
     let output = annals(&["verify", "--data", &path("data")]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
+
+/// Kills the program while it erases, at a moment that moves from the order to the answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erasure_that_is_killed_is_undone_or_carried_out_at_the_next_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let (mut undone, mut done) = (0, 0);
+    let mut numbers = 1..;
+    let mut server = Server::start_in(&data, "");
+    for round in 0..12_u64 {
+        let mut log = server.log().await;
+        let own: Vec<u64> = numbers.by_ref().take(200).collect();
+        let events: Vec<Value> = own.iter().map(|number| marked(*number, "s")).collect();
+        append(&mut log, &events).await.unwrap();
+        let number = own[7];
+        let mut admin = server.admin().await;
+        let asked = tokio::spawn(async move { admin.erase_event(order(number)).await.is_ok() });
+        tokio::time::sleep(std::time::Duration::from_millis(round * 6)).await;
+        server.kill();
+        let answered = asked.await.unwrap();
+        server = Server::start_in(&data, "");
+        let request = pb::GetEventRequest { event_id: id(number) };
+        let event = server.log().await.get_event(request).await.unwrap().into_inner().event.unwrap();
+        match event.erasure {
+            Some(_) => {
+                done += 1;
+                assert_eq!(left(&data, number), 0, "round {round}");
+            }
+            None => {
+                undone += 1;
+                assert!(!answered, "round {round}: an answered erasure was undone");
+                assert_eq!(left(&data, number), 10, "round {round}: half erased");
+            }
+        }
+        assert_eq!(left(&data, number + 1), 10, "round {round}: a neighbour keeps its content");
+    }
+    eprintln!("{undone} undone, {done} carried out");
+    server.stop();
+    let output = annals(&["verify", "--data", data.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}

@@ -43,6 +43,39 @@ async fn a_directory_of_format_1_opens_and_answers() {
     assert_eq!(after, head);
 }
 
+/// The chain hash of 26 events: the 22 of the article, one erased, its order, and three others of which one is lost.
+const CHAIN_V2: &str = "caedda1ddb9b194e86766205d485d03a2caea14db3ba7aba07133fdb21485431";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_with_an_erased_and_a_lost_event_opens_and_answers() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    copy(&root().join("tests/fixtures/format_v2"), &data);
+    let output = annals(&["verify", "--data", data.to_str().unwrap()]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.code() == Some(65) && said.matches("set aside").count() == 1, "{said}");
+    let server = Server::start_in(&data, "");
+    let mut log = server.log().await;
+    let head = log.get_head(pb::GetHeadRequest {}).await.unwrap().into_inner();
+    assert_eq!((head.position, head.chain_hash.as_str()), (26, CHAIN_V2));
+    let event_id = "018f9ee2-9300-7002-8061-6e6e616c7302".to_owned();
+    let event = log.get_event(pb::GetEventRequest { event_id }).await.unwrap().into_inner().event.unwrap();
+    assert_eq!((event.position, event.erasure.unwrap().position), (5, 26));
+    let mut stream = log.read_events(pb::ReadEventsRequest::default()).await.unwrap().into_inner();
+    let mut told = Vec::new();
+    while let Some(message) = stream.message().await.unwrap() {
+        use pb::read_events_response::Content;
+        match message.content.unwrap() {
+            Content::Events(batch) => told.extend(batch.events.iter().map(|event| (event.position, true))),
+            Content::Lost(lost) => {
+                told.extend((lost.first_position..=lost.last_position).map(|at| (at, false)))
+            }
+            Content::End(_) => {}
+        }
+    }
+    assert_eq!(told, (1..=26).map(|position| (position, position != 24)).collect::<Vec<_>>());
+}
+
 /// The timeline as JSON, without what differs from store to store.
 fn timeline(server: &Server, arguments: &[&str]) -> String {
     let url = server.url();
