@@ -22,7 +22,7 @@ pub fn line(text: impl Display) -> Result<(), Failure> {
 /// Writes text that ends its lines itself to standard output.
 ///
 /// # Errors
-/// As [`line`].
+/// As [`line()`].
 pub fn text(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| write_failure(&error))

@@ -29,6 +29,8 @@ use super::watermark::Watermark;
 use crate::domain::{Position, StoreId};
 
 const SEGMENT_HEADER_BYTES: usize = 20;
+/// Where in a frame the last position of its commit stands.
+const COMMIT_LAST_OFFSET: usize = 20;
 /// No message begins in the last bytes of a segment.
 const MESSAGE_HEADER_BYTES_MAX: usize = 32;
 const LSN_MASK: u64 = 0x7fff_ffff_ffff_ffff;
@@ -83,15 +85,18 @@ fn at_risk(place: &Path, segment_bytes: usize, up_to: Position) -> io::Result<Ve
     let mut expected = tail;
     let mut ended = false;
     let mut behind = Vec::new();
+    let mut seen = false;
     for (number, offset) in segments {
         ended |= number >= tail && number != expected;
         if ended {
-            behind.push(offset..offset + segment);
+            behind.push((offset..offset + segment, number / segment));
             continue;
         }
         let bytes = read_segment(&mut file, offset, segment_bytes)?;
-        if let Some(end) = end_of_messages(&bytes, number / segment) {
-            behind.push(offset + to_u64(end)..offset + segment);
+        let end = end_of_messages(&bytes, number / segment);
+        seen |= ends_with(bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default(), up_to);
+        if let Some(end) = end {
+            behind.push((offset + to_u64(end)..offset + segment, number / segment));
             ended = number >= tail;
         }
         if number >= tail {
@@ -99,10 +104,22 @@ fn at_risk(place: &Path, segment_bytes: usize, up_to: Position) -> io::Result<Ve
         }
     }
     let mut needed = false;
-    for range in &behind {
-        needed |= holds_frame(&mut file, range, up_to)?;
+    for (range, number) in &behind {
+        // What a segment held in an earlier life has another number. But the damaged message may itself be the last
+        // one: then any frame counts that lies there.
+        needed |= holds_frame(&mut file, range, seen.then_some(*number), up_to)?;
     }
-    Ok(if needed { behind } else { Vec::new() })
+    Ok(if needed { behind.into_iter().map(|(range, _)| range).collect() } else { Vec::new() })
+}
+
+/// Tells whether bytes hold a frame that ends a commit at a position.
+fn ends_with(bytes: &[u8], position: Position) -> bool {
+    let needle = position.0.to_be_bytes();
+    let mut found = memchr::memmem::find_iter(bytes, &needle);
+    found.any(|at| {
+        let frame = at.checked_sub(COMMIT_LAST_OFFSET).and_then(|begin| frame_here(bytes.get(begin..)?));
+        frame.is_some_and(|(frame, _)| frame.last() == position)
+    })
 }
 
 /// Gives the sequence number up to which the newest snapshot holds the pages.
@@ -175,12 +192,15 @@ fn message(bytes: &[u8], expected_number: u64) -> Option<(u8, usize)> {
     let len = usize::try_from(number(&mut rest)?).ok()?;
     let segment = number(&mut rest)?;
     let _page = number(&mut rest)?;
+    if segment != expected_number || *kind == KIND_CORRUPTED {
+        // Before the checksum, which may be over much.
+        return None;
+    }
     let header_len = bytes.len() - rest.len();
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(rest.get(..len)?);
     hasher.update(bytes.get(4..header_len)?);
-    let sound = hasher.finalize() ^ u32::MAX == u32::from_le_bytes(*checksum);
-    (sound && segment == expected_number && *kind != KIND_CORRUPTED).then_some((*kind, header_len + len))
+    (hasher.finalize() ^ u32::MAX == u32::from_le_bytes(*checksum)).then_some((*kind, header_len + len))
 }
 
 /// Reads a number of one to nine bytes, as SQLite 4 writes them but little-endian.
@@ -202,18 +222,41 @@ fn number(bytes: &mut &[u8]) -> Option<u64> {
     Some(value)
 }
 
-fn holds_frame(file: &mut File, range: &Range<u64>, up_to: Position) -> io::Result<bool> {
+/// Tells whether a part of the file holds a frame at or below a position; if a segment number is given, only in sound
+/// messages of that number.
+fn holds_frame(
+    file: &mut File,
+    range: &Range<u64>,
+    only_number: Option<u64>,
+    up_to: Position,
+) -> io::Result<bool> {
     let len = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
     let bytes = read_segment(file, range.start, len)?;
+    // A segment that is behind as a whole begins with its header, which is passed over byte by byte.
     let mut at = 0;
     while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
-        match frame_here(rest) {
-            Some((frame, _)) if frame.first() <= up_to => return Ok(true),
-            Some((frame, _)) => at += frame.encoded().len(),
-            None => at += 1,
+        let (looked_at, len) = match only_number {
+            None => (rest, 1),
+            Some(number) => match message(rest, number) {
+                Some((_, len)) => (rest.get(..len).unwrap_or_default(), len),
+                None => (&[][..], 1),
+            },
+        };
+        if only_number.is_some() {
+            if first_frame_in(looked_at).is_some_and(|first| first <= up_to) {
+                return Ok(true);
+            }
+        } else if frame_here(looked_at).is_some_and(|(frame, _)| frame.first() <= up_to) {
+            return Ok(true);
         }
+        at += len;
     }
     Ok(false)
+}
+
+/// Gives the first position of the first frame in bytes.
+fn first_frame_in(bytes: &[u8]) -> Option<Position> {
+    (0..bytes.len()).find_map(|at| Some(frame_here(bytes.get(at..)?)?.0.first()))
 }
 
 fn to_u64(len: usize) -> u64 {

@@ -126,7 +126,7 @@ impl Context {
         self.run(Arc::clone(&self.proofs), work).await
     }
 
-    /// Runs a backup: [`BACKUPS_MAX`] at a time, beside the queries, because a slow reader holds it up.
+    /// Runs a backup: two at a time, beside the queries, because a slow reader holds it up.
     ///
     /// # Errors
     /// As [`Context::query`].

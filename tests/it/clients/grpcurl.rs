@@ -195,6 +195,23 @@ fn proves_and_the_program_checks_the_proof() {
     );
 }
 
+/// What only an operator asks for can be said with grpcurl, too.
+#[test]
+fn erases_an_event_and_takes_a_backup() {
+    let server = with_article();
+    let id = "018f9ee2-9300-7002-8061-6e6e616c7302";
+    let order = json!({"eventId": id, "reason": "personal data", "authority": "a court"});
+    let erased = call(&server, "AdminService/EraseEvent", &order);
+    assert_eq!(erased["event"]["erasure"]["position"], "23", "{erased:#}");
+    let event = call(&server, "EventLogService/GetEvent", &json!({"eventId": id}));
+    assert_eq!(event["event"], erased["event"]);
+    assert!(event["event"]["title"].is_null());
+    let again = call(&server, "AdminService/EraseEvent", &order);
+    assert_eq!(again["alreadyErased"], true);
+    let parts = stream(&server, "AdminService/Backup", &json!({"afterPosition": "22"}));
+    assert_eq!((&parts[0]["begin"]["head"], &parts[2]["end"]["eventCount"]), (&json!("23"), &json!("1")));
+}
+
 /// The details of the last error cannot be asked of a server that has gone: they are read from the proto files.
 #[test]
 fn is_told_where_to_resume_when_the_server_stops() {
