@@ -233,30 +233,22 @@ fn holds_frame(
     let len = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
     let bytes = read_segment(file, range.start, len)?;
     // A segment that is behind as a whole begins with its header, which is passed over byte by byte.
+    let Some(number) = only_number else { return Ok(any_frame(&bytes, up_to)) };
     let mut at = 0;
     while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
-        let (looked_at, len) = match only_number {
-            None => (rest, 1),
-            Some(number) => match message(rest, number) {
-                Some((_, len)) => (rest.get(..len).unwrap_or_default(), len),
-                None => (&[][..], 1),
-            },
-        };
-        if only_number.is_some() {
-            if first_frame_in(looked_at).is_some_and(|first| first <= up_to) {
-                return Ok(true);
-            }
-        } else if frame_here(looked_at).is_some_and(|(frame, _)| frame.first() <= up_to) {
+        let len = message(rest, number).map(|(_, len)| len);
+        if len.is_some_and(|len| any_frame(rest.get(..len).unwrap_or_default(), up_to)) {
             return Ok(true);
         }
-        at += len;
+        at += len.unwrap_or(1);
     }
     Ok(false)
 }
 
-/// Gives the first position of the first frame in bytes.
-fn first_frame_in(bytes: &[u8]) -> Option<Position> {
-    (0..bytes.len()).find_map(|at| Some(frame_here(bytes.get(at..)?)?.0.first()))
+/// Tells whether bytes hold a frame at or below a position.
+fn any_frame(bytes: &[u8], up_to: Position) -> bool {
+    (0..bytes.len())
+        .any(|at| bytes.get(at..).and_then(frame_here).is_some_and(|(frame, _)| frame.first() <= up_to))
 }
 
 fn to_u64(len: usize) -> u64 {
