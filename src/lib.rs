@@ -1,7 +1,7 @@
 //! Annals: an event-sourced timeline service.
 //!
 //! Read in this order: [`domain`] (what an event is), [`journal`] (how it is kept), [`index`] (how it is found),
-//! [`log`] (how it is written), [`timeline`] and [`subscription`] (how it is asked), [`wire`], [`service`],
+//! [`log`] (how it is written), [`timeline`], [`projection`] and [`subscription`] (how it is asked), [`wire`], [`service`],
 //! [`server`] (how it is served), [`cli`]. `ARCHITECTURE.md` has the map.
 
 pub mod bench;
@@ -14,6 +14,7 @@ pub mod index;
 pub mod journal;
 pub mod log;
 pub mod pb;
+pub mod projection;
 pub mod proof;
 pub mod seeded;
 pub mod server;

@@ -187,8 +187,12 @@ impl Event {
                 terms.add(TermField::Publisher, publisher.key());
             }
         }
-        for link in self.links.iter().filter_map(Link::event) {
-            terms.add(TermField::LinkEvent, &link.to_string());
+        for link in &self.links {
+            match &link.target {
+                LinkTarget::Event(id) => terms.add(TermField::LinkEvent, &id.to_string()),
+                LinkTarget::Stream(name) => terms.add(TermField::LinkStream, name),
+                LinkTarget::External => {}
+            }
         }
         for tag in &self.tags {
             terms.add(TermField::Tag, tag);

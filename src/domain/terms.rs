@@ -42,6 +42,8 @@ pub enum TermField {
     Dataflow = 18,
     /// SDMX series key.
     SeriesKey = 19,
+    /// Name of a stream that a link names.
+    LinkStream = 20,
 }
 
 impl TermField {
@@ -68,6 +70,7 @@ impl TermField {
             Self::VisitStatus => 17,
             Self::Dataflow => 18,
             Self::SeriesKey => 19,
+            Self::LinkStream => 20,
         }
     }
 

@@ -79,8 +79,18 @@ const HTTP2_KEEPALIVE: Duration = Duration::from_secs(20);
 /// How long a ping may stay unanswered.
 const HTTP2_KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
-const SERVICES: [&str; 4] =
-    ["", "annals.v1.EventLogService", "annals.v1.TimelineService", "annals.v1.AdminService"];
+const SERVICES: &[&str] =
+    &["", "annals.v1.EventLogService", "annals.v1.TimelineService", "annals.v1.AdminService"];
+
+/// A service with the limits and encodings of every service.
+macro_rules! served {
+    ($server:ident, $service:expr, $size:expr) => {
+        $server::new($service)
+            .max_decoding_message_size($size)
+            .accept_compressed(CompressionEncoding::Gzip)
+            .accept_compressed(CompressionEncoding::Zstd)
+    };
+}
 
 impl Server {
     /// Binds the port.
@@ -189,7 +199,7 @@ fn said(step: OpenProgress) -> String {
 }
 
 async fn set_health(health: &HealthReporter, status: ServingStatus) {
-    for service in SERVICES {
+    for service in SERVICES.iter().copied() {
         health.set_service_status(service, status).await;
     }
 }
@@ -197,7 +207,7 @@ async fn set_health(health: &HealthReporter, status: ServingStatus) {
 /// Ends the streams of those who watch the health: they have been told, and would hold up the stop.
 async fn end_health(health: &HealthReporter) {
     let mut health = health.clone();
-    for service in SERVICES {
+    for service in SERVICES.iter().copied() {
         health.clear_service_status(service).await;
     }
 }
@@ -208,18 +218,9 @@ async fn end_health(health: &HealthReporter) {
 /// [`StartError::Reflection`].
 pub fn routes(context: &Context, health: HealthServer<impl Health>) -> Result<Routes, StartError> {
     let size = context.limits.message_bytes_max;
-    let event_log = EventLogServiceServer::new(EventLog(context.clone()))
-        .max_decoding_message_size(size)
-        .accept_compressed(CompressionEncoding::Gzip)
-        .accept_compressed(CompressionEncoding::Zstd);
-    let timeline = TimelineServiceServer::new(Timeline(context.clone()))
-        .max_decoding_message_size(size)
-        .accept_compressed(CompressionEncoding::Gzip)
-        .accept_compressed(CompressionEncoding::Zstd);
-    let admin = AdminServiceServer::new(Admin(context.clone()))
-        .max_decoding_message_size(size)
-        .accept_compressed(CompressionEncoding::Gzip)
-        .accept_compressed(CompressionEncoding::Zstd);
+    let event_log = served!(EventLogServiceServer, EventLog(context.clone()), size);
+    let timeline = served!(TimelineServiceServer, Timeline(context.clone()), size);
+    let admin = served!(AdminServiceServer, Admin(context.clone()), size);
     // Each version lists both, whichever a client asks: the widespread grpcurl 1.8 speaks only v1alpha.
     let reflection = || {
         tonic_reflection::server::Builder::configure()

@@ -5,6 +5,7 @@ pub mod backup;
 pub mod context;
 pub mod event_log;
 pub mod history;
+pub mod page;
 pub mod present;
 pub mod proof;
 pub mod read;

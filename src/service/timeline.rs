@@ -4,13 +4,16 @@ use tonic::{Request, Response, Status};
 
 use super::Context;
 use super::context::refused;
+use super::page::Page;
 use crate::domain::{EventId, Position};
+use crate::filter::Filter;
+use crate::index::Scope;
 use crate::log::{Log, Reader};
 use crate::pb;
 use crate::pb::timeline_service_server::TimelineService;
-use crate::timeline::{Key, Version, count, history, list};
-use crate::wire::decode::{self, HistoryRequest, Paged};
-use crate::wire::limits::RESPONSE_BYTES_MAX;
+use crate::timeline::{CountRequest, Key, Version, count, history, list};
+use crate::wire::decode::{self, HistoryRequest};
+use crate::wire::paging::Paged;
 use crate::wire::{PageToken, RequestError, encode};
 
 /// Timelines, over gRPC.
@@ -27,7 +30,7 @@ impl TimelineService for Timeline {
         let (store, head) = (log.store_id(), log.head().position);
         let asked = decode::list_entries(request.get_ref(), &self.0.limits, store, head);
         let asked = asked.map_err(|error| refused(&error))?;
-        self.0.query(move |context| context.list_entries(&log, &asked)).await.map(Response::new)
+        self.0.query(move |context| context.list_entries(&log, asked)).await.map(Response::new)
     }
 
     async fn get_entry_history(
@@ -48,42 +51,31 @@ impl TimelineService for Timeline {
         let log = self.0.log()?;
         let asked = decode::count_entries(request.get_ref(), log.head().position);
         let asked = asked.map_err(|error| refused(&error))?;
-        let answer =
-            self.0.query(move |_| Ok(encode::counts(count(&log.index().view(), &asked), asked.scope.as_of)));
+        let answer = self.0.query(move |context| {
+            let asked = CountRequest { filter: context.resolved(&log, asked.filter, asked.scope)?, ..asked };
+            Ok(encode::counts(count(&log.index().view(), &asked), asked.scope.as_of))
+        });
         answer.await.map(Response::new)
     }
 }
 
-/// Collects items until a response is full; what does not fit goes on the next page.
-struct Page<T> {
-    items: Vec<T>,
-    bytes: usize,
-}
-
-impl<T: prost::Message> Page<T> {
-    const fn new() -> Self {
-        Self { items: Vec::new(), bytes: 0 }
-    }
-
-    /// Adds an item; gives `false` if the page is full without it.
-    fn push(&mut self, item: T) -> bool {
-        self.bytes += item.encoded_len();
-        if self.bytes > RESPONSE_BYTES_MAX && !self.items.is_empty() {
-            return false;
-        }
-        self.items.push(item);
-        true
-    }
-}
-
 impl Context {
+    /// Completes a filter with what only the log knows, as of a state of it. Every query calls it before it plans.
+    ///
+    /// # Errors
+    /// When the filter names what is not there, or the log cannot be read.
+    pub fn resolved(&self, _log: &Log, filter: Filter, _scope: Scope) -> Result<Filter, Status> {
+        Ok(filter)
+    }
+
     fn list_entries(
         &self,
         log: &Log,
-        asked: &Paged<crate::timeline::ListRequest>,
+        mut asked: Paged<crate::timeline::ListRequest>,
     ) -> Result<pb::ListEntriesResponse, Status> {
         let snapshot = asked.request.scope.as_of;
         let chain = Self::check_snapshot(log, snapshot, asked.history)?;
+        asked.request.filter = self.resolved(log, asked.request.filter, asked.request.scope)?;
         let listed = list(&log.index().view(), &asked.request);
         let mut reader = log.reader();
         let mut page = Page::new();

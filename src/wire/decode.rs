@@ -5,7 +5,7 @@ use prost_types::Duration as WireDuration;
 use super::backup::chain_hash;
 use super::filter::filter;
 use super::limits::{GROUPS_MAX, Limits};
-use super::page_token::{self, ChainStart, PageToken};
+use super::paging::{Paged, Turn};
 use super::status::RequestError;
 use crate::codec::check::{moment, optional_number};
 use crate::domain::{
@@ -51,7 +51,7 @@ pub fn same_store(expected: &str, store: StoreId) -> Result<(), RequestError> {
 }
 
 /// Reads a scope; `as_of` 0 is left 0.
-fn scope(findings: &mut Findings, found: Option<&pb::Scope>) -> Scope {
+pub fn scope(findings: &mut Findings, found: Option<&pb::Scope>) -> Scope {
     let Some(found) = found else {
         return Scope::up_to(Position::ZERO);
     };
@@ -60,12 +60,16 @@ fn scope(findings: &mut Findings, found: Option<&pb::Scope>) -> Scope {
 }
 
 /// Pins a scope to a real position.
-fn pinned(scope: Scope, head: Position) -> Result<Scope, RequestError> {
+///
+/// # Errors
+/// [`RequestError::BeyondHead`].
+pub fn pinned(scope: Scope, head: Position) -> Result<Scope, RequestError> {
     let as_of = if scope.as_of == Position::ZERO { head } else { within(scope.as_of.0, head)? };
     Ok(Scope { as_of, ..scope })
 }
 
-fn window(findings: &mut Findings, found: Option<&pb::ValidWindow>) -> Option<Window> {
+/// Reads a window of valid time.
+pub fn window(findings: &mut Findings, found: Option<&pb::ValidWindow>) -> Option<Window> {
     let found = found?;
     findings.at("valid", |f| {
         let from = bound(f, "from", &found.from);
@@ -87,8 +91,8 @@ fn window(findings: &mut Findings, found: Option<&pb::ValidWindow>) -> Option<Wi
     })
 }
 
-/// Reads a day, or the first day of a month or year.
-fn bound(findings: &mut Findings, field: &'static str, text: &str) -> Option<Day> {
+/// Reads a day, or the first day of a month or year; nothing where it is empty.
+pub fn bound(findings: &mut Findings, field: &'static str, text: &str) -> Option<Day> {
     if text.is_empty() {
         return None;
     }
@@ -110,28 +114,6 @@ fn bound(findings: &mut Findings, field: &'static str, text: &str) -> Option<Day
     }
 }
 
-fn page_size(findings: &mut Findings, asked: i32, limits: &Limits) -> usize {
-    match usize::try_from(asked) {
-        Ok(0) => limits.page_size_default,
-        Ok(size) => size.min(limits.page_size_max),
-        Err(_) => {
-            findings.violation_at("page_size", "must not be negative");
-            limits.page_size_default
-        }
-    }
-}
-
-/// A question with pages, and what its next page token must be tied to.
-#[derive(Debug)]
-pub struct Paged<T> {
-    /// The question.
-    pub request: T,
-    /// Digest of the question.
-    pub question: [u8; 16],
-    /// What the page token says of the history that it is of.
-    pub history: Option<ChainStart>,
-}
-
 /// Reads a list of entries.
 ///
 /// # Errors
@@ -145,21 +127,11 @@ pub fn list_entries(
     let mut findings = Findings::default();
     let filter = filter(&mut findings, request.filter.as_ref());
     let window = window(&mut findings, request.valid.as_ref());
-    let scope = scope(&mut findings, request.scope.as_ref());
-    let page_size = page_size(&mut findings, request.page_size, limits);
+    let turn = Turn::read(&mut findings, request, limits);
     let order = optional_number(&mut findings, "order", request.order, order_of).unwrap_or(Order::ValidStart);
     findings.into_result()?;
-    let mut asked = request.clone();
-    asked.page_token.clear();
-    asked.page_size = 0;
-    let question = page_token::question("ListEntries", &asked);
-    let mut scope = pinned(scope, head)?;
-    let (mut after, mut history) = (None, None);
-    if !request.page_token.is_empty() {
-        let token = PageToken::decode(&request.page_token, store, question)?;
-        scope.as_of = within(token.snapshot.0, head)?;
-        (after, history) = (Some(token.after), Some(token.chain));
-    }
+    let Turn { scope, after, page_size, question, history } =
+        turn.held("ListEntries", request, store, head)?;
     let include_closed = request.include_closed;
     Ok(Paged {
         request: ListRequest { filter, window, scope, order, after, page_size, include_closed },
@@ -205,21 +177,12 @@ pub fn entry_history(
 ) -> Result<Paged<HistoryRequest>, RequestError> {
     let mut findings = Findings::default();
     let id = EventId::parse(&request.event_id).map_err(|error| findings.violation_at("event_id", error)).ok();
-    let scope = scope(&mut findings, request.scope.as_ref());
-    let page_size = page_size(&mut findings, request.page_size, limits);
+    let turn = Turn::read(&mut findings, request, limits);
     findings.into_result()?;
     let event_id = id.ok_or_else(|| Invalid::one("event_id", "must be a UUID"))?;
-    let mut asked = request.clone();
-    asked.page_token.clear();
-    asked.page_size = 0;
-    let question = page_token::question("GetEntryHistory", &asked);
-    let mut scope = pinned(scope, head)?;
-    let (mut after, mut history) = (Position::ZERO, None);
-    if !request.page_token.is_empty() {
-        let token = PageToken::decode(&request.page_token, store, question)?;
-        scope.as_of = within(token.snapshot.0, head)?;
-        (after, history) = (token.after.position, Some(token.chain));
-    }
+    let Turn { scope, after, page_size, question, history } =
+        turn.held("GetEntryHistory", request, store, head)?;
+    let after = after.map_or(Position::ZERO, |key| key.position);
     Ok(Paged { request: HistoryRequest { event_id, scope, after, page_size }, question, history })
 }
 

@@ -102,6 +102,7 @@ impl Clauses<'_> {
             found.external_ids.iter().map(|id| format!("{}:{}", id.scheme, id.value)).collect();
         self.texts("external_ids", TermField::ExternalId, &ids);
         self.event_ids(&found.link_event_ids);
+        self.texts("link_streams", TermField::LinkStream, &found.link_streams);
     }
 
     fn payload(&mut self, found: &pb::Filter) {

@@ -9,6 +9,7 @@ pub mod encode;
 pub mod filter;
 pub mod limits;
 pub mod page_token;
+pub mod paging;
 pub mod proof;
 pub mod scan;
 pub mod status;
