@@ -16,6 +16,7 @@ pub mod log;
 pub mod pb;
 pub mod projection;
 pub mod proof;
+pub mod search;
 pub mod seeded;
 pub mod server;
 pub mod service;

@@ -13,6 +13,7 @@ pub mod present;
 pub mod provenance;
 pub mod statistics;
 pub mod stored;
+pub mod texts;
 pub mod time;
 
 #[cfg(test)]

@@ -2,9 +2,12 @@
 
 pub mod plan;
 
+use std::sync::Arc;
+
 use rust_decimal::Decimal as Exact;
 
-use crate::domain::{Currency, EventFacts, Money, StreamName, TermField};
+use crate::domain::{Currency, EventFacts, Money, Position, StreamName, TermField};
+use crate::search::{Found, TextQuery};
 
 /// Most values in a filter, all fields together.
 pub const FILTER_VALUES_MAX: usize = 1_000;
@@ -16,8 +19,27 @@ pub struct Filter {
     pub clauses: Vec<Vec<Needle>>,
     /// Holds for transfers of such an amount.
     pub amount: Option<AmountRange>,
+    /// Each holds if the event has all of its words. Not within `not`.
+    pub texts: Vec<Text>,
     /// Must not hold.
     pub not: Option<Box<Filter>>,
+}
+
+/// Words that an event must have.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Text {
+    /// The words.
+    pub query: TextQuery,
+    /// Which events have them, up to a position; `None` = not looked up yet.
+    pub found: Option<Arc<Found>>,
+}
+
+impl Text {
+    /// Gives the last position of which it is known whether the event has the words.
+    #[must_use]
+    pub fn known_to(&self) -> Position {
+        self.found.as_ref().map_or(Position::ZERO, |found| found.up_to)
+    }
 }
 
 /// What is looked for in the terms of an event.
@@ -85,7 +107,7 @@ impl Filter {
     /// Tells whether it asks nothing, so that every event matches.
     #[must_use]
     pub fn is_all(&self) -> bool {
-        self.clauses.is_empty() && self.amount.is_none() && self.not.is_none()
+        self.clauses.is_empty() && self.amount.is_none() && self.texts.is_empty() && self.not.is_none()
     }
 
     /// Gives the bytes that the filter takes in memory, roughly.
@@ -95,17 +117,26 @@ impl Filter {
             Needle::Term(term) => 32 + term.len(),
             Needle::StreamPrefix(prefix) => 32 + prefix.len(),
         });
-        needles.sum::<usize>() + self.not.as_ref().map_or(0, |not| not.cost_bytes())
+        let texts = self.texts.iter().map(|text| text.query.cost_bytes());
+        needles.sum::<usize>() + texts.sum::<usize>() + self.not.as_ref().map_or(0, |not| not.cost_bytes())
     }
 
     /// Gives the number of values.
     #[must_use]
     pub fn value_count(&self) -> usize {
         self.clauses.iter().map(Vec::len).sum::<usize>()
+            + self.texts.len()
             + self.not.as_ref().map_or(0, |not| not.value_count())
     }
 
-    /// Tells whether an event matches.
+    /// Gives the score of an event by all words, in millionths.
+    #[must_use]
+    pub fn score(&self, position: Position) -> i64 {
+        let found = self.texts.iter().filter_map(|text| text.found.as_ref());
+        found.map(|found| found.score(position)).fold(0, i64::saturating_add)
+    }
+
+    /// Tells whether an event matches, as far as its facts tell: words are not among them.
     #[must_use]
     pub fn matches(&self, event: &EventFacts) -> bool {
         self.clauses.iter().all(|clause| clause.iter().any(|needle| needle.is_in(event)))

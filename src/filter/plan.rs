@@ -2,7 +2,7 @@
 
 use roaring::RoaringBitmap;
 
-use super::{AmountRange, Filter, Needle};
+use super::{AmountRange, Filter, Needle, Text};
 use crate::domain::{Position, TermField};
 use crate::index::{Part, View};
 
@@ -35,6 +35,9 @@ impl Filter {
         }
         if let Some(range) = &self.amount {
             found &= with_amount(range, part);
+        }
+        for text in &self.texts {
+            retain_with_text(text, part, slots, &mut found);
         }
         found
     }
@@ -132,6 +135,19 @@ fn any_of(clause: &[Needle], part: &dyn Part) -> RoaringBitmap {
         }
     }
     found
+}
+
+/// Events behind those that were looked up stay: whoever asks beyond must look at their words.
+fn retain_with_text(text: &Text, part: &dyn Part, slots: u32, found: &mut RoaringBitmap) {
+    let known = part.slots_up_to(text.known_to()).min(slots);
+    let mut kept = RoaringBitmap::new();
+    kept.insert_range(known..slots);
+    if let Some(held) = text.found.as_ref().and_then(|found| found.slots(part.base())) {
+        let mut held = held.clone();
+        held.remove_range(known..);
+        kept |= held;
+    }
+    *found &= kept;
 }
 
 fn with_amount(range: &AmountRange, part: &dyn Part) -> RoaringBitmap {

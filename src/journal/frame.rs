@@ -114,6 +114,13 @@ impl Frame {
         Ok(chain)
     }
 
+    /// Gives the chain hash at a position that the frame holds.
+    #[must_use]
+    pub fn chain_at(&self, position: Position) -> ChainHash {
+        let upto = self.records.iter().take_while(|record| record.position <= position);
+        upto.fold(self.previous, |chain, record| record.chain_after(chain))
+    }
+
     /// Makes the frame fit for a commit elsewhere, for example when a backup is restored.
     ///
     /// # Errors

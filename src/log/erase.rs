@@ -18,6 +18,7 @@ use crate::domain::{EventId, Invalid, Position, RecordForm, StreamName};
 use crate::filter::Filter;
 use crate::index::{Index, SEGMENT_LEN, SegmentStore, SegmentStoreError, View};
 use crate::journal::{CommitError, EncodeError, Frame, Journal, Record, refit};
+use crate::search::Engine;
 
 /// What became of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +67,9 @@ pub enum EraseFault {
     /// The stored index could not be emptied.
     #[error(transparent)]
     Index(#[from] SegmentStoreError),
+    /// The stored words could not be deleted.
+    #[error("the text index could not be deleted")]
+    Words(#[source] std::io::Error),
 }
 
 /// Works on a log while nothing is appended and no segment is sealed.
@@ -74,6 +78,7 @@ pub struct Eraser<'a> {
     pub(super) journal: &'a dyn Journal,
     pub(super) index: &'a Index,
     pub(super) segments: Option<&'a SegmentStore>,
+    pub(super) words: &'a Engine,
 }
 
 impl Eraser<'_> {
@@ -100,6 +105,7 @@ impl Eraser<'_> {
         if let Some(segments) = self.segments {
             segments.reset()?;
         }
+        self.words.reset().map_err(EraseFault::Words)?;
         self.journal.rewrite(replaced)?;
         let numbers: BTreeSet<u64> =
             erasures.iter().map(|(position, _)| (position.0 - 1) / SEGMENT_LEN).collect();

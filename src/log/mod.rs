@@ -32,12 +32,14 @@ pub mod signing_key;
 pub mod stage;
 pub mod store_file;
 pub mod verify;
+pub mod words;
 
 #[cfg(test)]
 mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
@@ -63,6 +65,7 @@ use crate::domain::{Position, StoreId};
 use crate::index::{Index, SegmentStore};
 use crate::journal::{ChainHash, Journal};
 use crate::proof::Signer;
+use crate::search::Engine;
 use queue::{Pending, PendingErase, Queue, Work};
 
 /// An open log. Cheap to share; dropping the last handle after [`Log::close`] releases its files.
@@ -72,12 +75,15 @@ pub struct Log {
     index: Arc<Index>,
     segments: Option<SegmentStore>,
     proofs: Arc<Proofs>,
+    words: Arc<Engine>,
     signer: Signer,
     head: watch::Receiver<Head>,
     queue: Arc<Queue>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Dropped to stop the thread that stores words.
+    open: Mutex<Option<SyncSender<()>>>,
     /// Where the log lives, if in a directory.
     directory: Option<PathBuf>,
     /// Held for as long as the log is open: one process at a time. The last field, so that it is released last.
@@ -125,6 +131,12 @@ impl Log {
     #[must_use]
     pub fn proofs(&self) -> &Arc<Proofs> {
         &self.proofs
+    }
+
+    /// Gives full-text search over the log.
+    #[must_use]
+    pub fn words(&self) -> &Engine {
+        &self.words
     }
 
     /// Gives the key that signs for the log.
@@ -216,6 +228,7 @@ impl Log {
     /// When the journal cannot flush what it holds.
     pub fn close(&self) -> std::io::Result<()> {
         self.queue.close();
+        self.open.lock().take();
         for thread in self.threads.lock().drain(..) {
             // A panic of the thread was reported where it happened.
             let _ = thread.join();
@@ -228,6 +241,7 @@ impl Drop for Log {
     fn drop(&mut self) {
         // Also a log that nobody closed must not leave its writer waiting for ever.
         self.queue.close();
+        self.open.lock().take();
         for thread in self.threads.lock().drain(..) {
             let _ = thread.join();
         }

@@ -16,11 +16,13 @@ use super::queue::{Queue, QueueLimits};
 use super::rebuild::{self, chain_at};
 use super::seal::{FULL_TAILS_MAX, Sealer};
 use super::sequencer::Sequencer;
+use super::words::WordKeeper;
 use super::{Log, Proofs, signing_key, store_file};
 use crate::clock::{Clock, IdSource, Stopwatch};
 use crate::domain::{EventId, Position, RecordedFacts};
 use crate::index::{Index, SEGMENT_LEN, Segment, SegmentStore};
 use crate::journal::{self, Journal, SledJournal};
+use crate::search::Engine;
 use crate::seeded::{self, Bug};
 
 /// How to open a log.
@@ -110,7 +112,13 @@ impl Log {
         info!(elapsed_ms = watch.elapsed().as_millis(), "index database ready");
         let rolled_back = opened.frames_rolled_back;
         let journal: Arc<dyn Journal> = Arc::new(opened.journal);
-        let (parts, disk) = ((clock, ids), Some(Arc::clone(&reserve)));
+        let room = Arc::clone(&reserve);
+        let words = Arc::new(Engine::new(
+            Arc::clone(&journal),
+            Some(config.directory.join("words")),
+            Box::new(move || room.has_room_for_segment()),
+        ));
+        let (parts, disk) = ((clock, ids), Some((Arc::clone(&reserve), words)));
         let (mut log, mut report) = Self::over_disk(journal, segments, config.queue, parts, disk, progress)?;
         reserve.take();
         log.lock = Some(lock);
@@ -134,7 +142,7 @@ impl Log {
         Self::over_disk(journal, segments, limits, (clock, ids), None, progress)
     }
 
-    /// As [`Log::over`], with a reserve of disk space.
+    /// As [`Log::over`], with a reserve of disk space and with words stored on disk.
     ///
     /// # Errors
     /// As [`Log::over`].
@@ -143,13 +151,16 @@ impl Log {
         segments: Option<SegmentStore>,
         limits: QueueLimits,
         (clock, ids): (Arc<dyn Clock>, Arc<dyn IdSource>),
-        reserve: Option<Arc<Reserve>>,
+        disk: Option<(Arc<Reserve>, Arc<Engine>)>,
         progress: &(dyn Fn(OpenProgress) + Sync),
     ) -> Result<(Self, OpenReport), OpenError> {
+        let (reserve, words) = disk.unzip();
+        let words =
+            words.unwrap_or_else(|| Arc::new(Engine::new(Arc::clone(&journal), None, Box::new(|| true))));
         let tail = journal.tail();
         let (index, mut report) = build_index(journal.as_ref(), segments.as_ref(), progress)?;
         report.head = tail.position;
-        finish_erasures(journal.as_ref(), &index, segments.as_ref())?;
+        finish_erasures(journal.as_ref(), &index, segments.as_ref(), &words)?;
         let index = Arc::new(index);
         let sealing = Arc::new(Mutex::new(()));
         let (publish, head) = watch::channel(Head::from(tail));
@@ -163,6 +174,7 @@ impl Log {
             head: publish,
             full_tails,
             segments: segments.clone(),
+            words: Arc::clone(&words),
             sealing: Arc::clone(&sealing),
             reserve: reserve.clone(),
         };
@@ -176,9 +188,12 @@ impl Log {
             sealing,
             reserve,
         };
+        let (open, closed) = sync_channel(1);
+        let keeper = WordKeeper { words: Arc::clone(&words), head: head.clone(), closed };
         let threads = vec![
             spawn("annals-writer", move || sequencer.run())?,
             spawn("annals-sealer", move || sealer.run())?,
+            spawn("annals-words", move || keeper.run())?,
         ];
         let threads = Mutex::new(threads);
         // Replaced by the key of the directory, if there is one.
@@ -188,12 +203,14 @@ impl Log {
             index,
             segments,
             proofs,
+            words,
             signer,
             head,
             queue,
             clock,
             ids,
             threads,
+            open: Mutex::new(Some(open)),
             directory: None,
             lock: None,
         };
@@ -310,13 +327,14 @@ fn finish_erasures(
     journal: &dyn Journal,
     index: &Index,
     segments: Option<&SegmentStore>,
+    words: &Engine,
 ) -> Result<(), OpenError> {
     let pending = erase::pending(journal, &index.view())?;
     if pending.is_empty() {
         return Ok(());
     }
     info!(orders = pending.len(), "carrying out orders to erase");
-    Eraser { journal, index, segments }.run(&pending).map_err(OpenError::Erase)
+    Eraser { journal, index, segments, words }.run(&pending).map_err(OpenError::Erase)
 }
 
 pub(super) fn store_again(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::error::ReadError;
-use super::rebuild::{chain_at, chain_in};
+use super::rebuild::chain_at;
 use crate::domain::Position;
 use crate::journal::{ChainHash, Frame, Journal, Record};
 
@@ -42,7 +42,7 @@ impl Reader {
     pub fn chain_at(&mut self, position: Position) -> Result<ChainHash, ReadError> {
         let held = self.frame.as_ref().filter(|frame| frame.first() <= position && position <= frame.last());
         match held {
-            Some(frame) => Ok(chain_in(frame, position)),
+            Some(frame) => Ok(frame.chain_at(position)),
             None => chain_at(self.journal.as_ref(), position),
         }
     }

@@ -8,7 +8,7 @@ use super::error::ReadError;
 use crate::codec::facts_of;
 use crate::domain::{Position, RecordedFacts};
 use crate::index::{SEGMENT_LEN, Segment, Tail};
-use crate::journal::{ChainHash, Direction, Frame, Journal};
+use crate::journal::{ChainHash, Direction, Journal};
 
 /// Gives the chain hash at a position.
 ///
@@ -19,14 +19,7 @@ pub fn chain_at(journal: &dyn Journal, position: Position) -> Result<ChainHash, 
         return Ok(crate::journal::Tail::origin(journal.store_id()).chain);
     }
     let frame = journal.frame_at(position)?.ok_or(ReadError::Missing(position))?;
-    Ok(chain_in(&frame, position))
-}
-
-/// Gives the chain hash at a position that a frame holds.
-#[must_use]
-pub fn chain_in(frame: &Frame, position: Position) -> ChainHash {
-    let upto = frame.records().iter().take_while(|record| record.position <= position);
-    upto.fold(frame.previous(), |chain, record| record.chain_after(chain))
+    Ok(frame.chain_at(position))
 }
 
 /// Visits what queries need of each record in (`after`, `up_to`], in order.

@@ -3,10 +3,12 @@
 use super::Log;
 use super::error::ReadError;
 use super::reader::Reader;
+use crate::codec::texts::Texts;
 use crate::domain::{Position, Timestamp};
 use crate::filter::Filter;
 use crate::index::View;
 use crate::journal::{ChainHash, Direction, Record};
+use crate::search::document::Document;
 
 /// How much one batch may hold.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +87,9 @@ impl Scan {
                     break;
                 }
             };
+            if !self.has_words(&record)? {
+                continue;
+            }
             bytes += record.content.len() + record.server_fields.len();
             if bytes > limits.bytes_max && !records.is_empty() {
                 // The record that did not fit begins the next batch.
@@ -102,6 +107,18 @@ impl Scan {
     /// [`ReadError`] when the frame there cannot be read.
     pub fn chain_at(&mut self, position: Position) -> Result<ChainHash, ReadError> {
         self.reader.chain_at(position)
+    }
+
+    /// Tells whether a record has the words asked for; of records up to where they were looked up the plan has told.
+    fn has_words(&self, record: &Record) -> Result<bool, ReadError> {
+        let mut pending =
+            self.filter.texts.iter().filter(|text| text.known_to() < record.position).peekable();
+        if pending.peek().is_none() {
+            return Ok(true);
+        }
+        let Some(texts) = Texts::of(record)? else { return Ok(false) };
+        let document = Document::of(&texts);
+        Ok(pending.all(|text| text.query.phrases.iter().all(|phrase| document.weight(phrase) > 0)))
     }
 
     /// Gives the last position that the scan has behind it when it comes to a position.

@@ -21,6 +21,7 @@ use crate::codec::erased::Erasure;
 use crate::domain::{EventId, Position, RecordForm, Timestamp};
 use crate::index::{Index, Part as _, SegmentStore};
 use crate::journal::{CommitError, EncodeError, Journal, frames_of};
+use crate::search::Engine;
 use crate::seeded::{self, Bug};
 
 /// What the writer thread works with.
@@ -34,6 +35,7 @@ pub struct Sequencer {
     /// Where each full tail begins.
     pub(super) full_tails: SyncSender<Position>,
     pub(super) segments: Option<SegmentStore>,
+    pub(super) words: Arc<Engine>,
     /// Held while a segment is sealed, and while contents are erased: a segment made of what was there before must not
     /// come after.
     pub(super) sealing: Arc<Mutex<()>>,
@@ -98,8 +100,12 @@ impl Sequencer {
             None => self.record_order(target, order)?,
         };
         let _sealing = self.sealing.lock();
-        let eraser =
-            Eraser { journal: self.journal.as_ref(), index: &self.index, segments: self.segments.as_ref() };
+        let eraser = Eraser {
+            journal: self.journal.as_ref(),
+            index: &self.index,
+            segments: self.segments.as_ref(),
+            words: &self.words,
+        };
         let done = eraser.run(&[(position, erasure)]);
         if let Err(EraseFault::Rewrite(CommitError::Failed(_))) = &done {
             // Which of two databases is in use is known when the store is opened again.

@@ -13,6 +13,7 @@ use crate::clock::IdSource;
 use crate::domain::Timestamp;
 use crate::log::error::{ReadError, causes};
 use crate::log::{AppendError, EraseError, Log};
+use crate::search::SearchError;
 use crate::wire::{Limits, RequestError, status};
 
 /// Most backups made at once; others wait.
@@ -172,6 +173,17 @@ impl Context {
     #[must_use]
     pub fn read_failed(&self, error: &ReadError) -> Status {
         status::read_error(error, &self.incident(error))
+    }
+
+    /// Maps a search that failed, and logs its cause.
+    #[must_use]
+    pub fn search_failed(&self, error: SearchError) -> Status {
+        match error {
+            SearchError::Building { .. } => refused(&RequestError::Starting { progress: error.to_string() }),
+            SearchError::Journal(error) => self.read_failed(&error.into()),
+            SearchError::Stored(error) => self.read_failed(&error.into()),
+            SearchError::Store(_) => status::internal(&self.incident(&error)),
+        }
     }
 
     /// Maps an append that failed; logs the cause if the server is at fault.

@@ -1,5 +1,7 @@
 //! `TimelineService`.
 
+use std::sync::Arc;
+
 use tonic::{Request, Response, Status};
 
 use super::Context;
@@ -11,7 +13,7 @@ use crate::index::Scope;
 use crate::log::{Log, Reader};
 use crate::pb;
 use crate::pb::timeline_service_server::TimelineService;
-use crate::timeline::{CountRequest, Key, Version, count, history, list};
+use crate::timeline::{CountRequest, Key, Order, Version, count, history, list};
 use crate::wire::decode::{self, HistoryRequest};
 use crate::wire::paging::Paged;
 use crate::wire::{PageToken, RequestError, encode};
@@ -64,7 +66,25 @@ impl Context {
     ///
     /// # Errors
     /// When the filter names what is not there, or the log cannot be read.
-    pub fn resolved(&self, _log: &Log, filter: Filter, _scope: Scope) -> Result<Filter, Status> {
+    pub fn resolved(&self, log: &Log, filter: Filter, scope: Scope) -> Result<Filter, Status> {
+        self.with_words(log, filter, scope.as_of, false)
+    }
+
+    /// Looks up the words of a filter in events up to a position.
+    ///
+    /// # Errors
+    /// UNAVAILABLE while the text index is being built, DATA_LOSS or INTERNAL when events cannot be read.
+    fn with_words(
+        &self,
+        log: &Log,
+        mut filter: Filter,
+        up_to: Position,
+        ranked: bool,
+    ) -> Result<Filter, Status> {
+        for text in &mut filter.texts {
+            let found = log.words().search(&text.query, up_to, ranked);
+            text.found = Some(Arc::new(found.map_err(|error| self.search_failed(error))?));
+        }
         Ok(filter)
     }
 
@@ -75,7 +95,8 @@ impl Context {
     ) -> Result<pb::ListEntriesResponse, Status> {
         let snapshot = asked.request.scope.as_of;
         let chain = Self::check_snapshot(log, snapshot, asked.history)?;
-        asked.request.filter = self.resolved(log, asked.request.filter, asked.request.scope)?;
+        let ranked = asked.request.order == Order::Relevance;
+        asked.request.filter = self.with_words(log, asked.request.filter, snapshot, ranked)?;
         let listed = list(&log.index().view(), &asked.request);
         let mut reader = log.reader();
         let mut page = Page::new();
@@ -83,7 +104,8 @@ impl Context {
         let mut before: Option<Key> = None;
         for (entry, key) in listed.entries.iter().zip(&listed.keys) {
             let event = self.read_event(&mut reader, entry.position)?;
-            if !page.push(encode::entry(entry, event)) {
+            let relevance = if ranked { encode::relevance(key.value) } else { 0.0 };
+            if !page.push(pb::Entry { relevance, ..encode::entry(entry, event) }) {
                 next = before;
                 break;
             }

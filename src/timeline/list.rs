@@ -43,10 +43,9 @@ pub fn list(view: &View<'_>, request: &ListRequest) -> Listed {
     let mut entries = Vec::new();
     let mut keys: Vec<Key> = Vec::new();
     for (part, slot) in Merge::new(view, &request.filter, request.scope, request.order, request.after) {
-        if request
-            .window
-            .is_some_and(|window| ends_the_walk(request.order, window, request.order.key(part, slot)))
-        {
+        if request.window.is_some_and(|window| {
+            ends_the_walk(request.order, window, request.order.key(&request.filter, part, slot))
+        }) {
             break;
         }
         let Some((certainty, status)) = judge.judge(part, slot) else {
@@ -61,7 +60,7 @@ pub fn list(view: &View<'_>, request: &ListRequest) -> Listed {
         let history = touched || !view.knowledge().closers(position).is_empty();
         let version_count = if history { judge.version_count(position) } else { 1 };
         entries.push(Entry { position, status, certainty, version_count });
-        keys.push(request.order.key(part, slot));
+        keys.push(request.order.key(&request.filter, part, slot));
     }
     Listed { entries, keys, next: None }
 }
@@ -74,6 +73,7 @@ fn ends_the_walk(order: Order, window: Window, key: Key) -> bool {
         | Order::KnownAt
         | Order::KnownAtDescending
         | Order::Recorded
-        | Order::RecordedDescending => false,
+        | Order::RecordedDescending
+        | Order::Relevance => false,
     }
 }

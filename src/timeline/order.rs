@@ -25,6 +25,8 @@ pub enum Order {
     Recorded,
     /// By position, latest first.
     RecordedDescending,
+    /// By the score of the words asked for, best first, then by position.
+    Relevance,
 }
 
 /// The place of an entry in an order.
@@ -47,9 +49,9 @@ impl Order {
         matches!(self, Self::ValidStartDescending | Self::KnownAtDescending | Self::RecordedDescending)
     }
 
-    /// Gives the key of an event.
+    /// Gives the key of an event that a filter found.
     #[must_use]
-    pub fn key(self, part: &dyn Part, slot: u16) -> Key {
+    pub fn key(self, filter: &Filter, part: &dyn Part, slot: u16) -> Key {
         let position = part.position_at(slot);
         let columns = part.columns();
         let value = match self {
@@ -60,12 +62,16 @@ impl Order {
                 columns.known_at(slot).map_or(i64::MIN, |known| known.0)
             }
             Self::Recorded | Self::RecordedDescending => i64::try_from(position.0).unwrap_or(i64::MAX),
+            Self::Relevance => filter.score(position),
         };
         Key { value, position }
     }
 
     fn rank(self, key: Key) -> Rank {
         // The complement turns the order of integers round, without overflow.
+        if self == Self::Relevance {
+            return (!key.value, key.position.0);
+        }
         if self.is_descending() { (!key.value, !key.position.0) } else { (key.value, key.position.0) }
     }
 
@@ -83,6 +89,7 @@ impl Order {
             Self::KnownAtDescending => (i64::MAX, u64::MAX),
             Self::Recorded => (i64::try_from(part.base().0).unwrap_or(i64::MAX), part.base().0),
             Self::RecordedDescending => (i64::try_from(last).unwrap_or(i64::MAX), last),
+            Self::Relevance => (i64::MAX, 0),
         };
         self.rank(Key { value, position: Position(position) })
     }
@@ -129,7 +136,7 @@ impl<'a> Merge<'a> {
             return;
         };
         let found = self.filter.slots(walk.part, walk.part.slots_up_to(self.scope.as_of));
-        walk.slots = ordered(walk.part, found, self.order, self.after);
+        walk.slots = ordered(walk.part, found, self.filter, self.order, self.after);
     }
 
     fn advance(&mut self, index: usize) {
@@ -138,7 +145,7 @@ impl<'a> Merge<'a> {
         };
         let limit = self.after.map(|after| self.order.rank(after));
         for slot in walk.slots.by_ref() {
-            let rank = self.order.rank(self.order.key(walk.part, slot));
+            let rank = self.order.rank(self.order.key(self.filter, walk.part, slot));
             if limit.is_none_or(|limit| rank > limit) {
                 self.heap.push(Reverse((rank, index, Some(slot))));
                 return;
@@ -168,6 +175,7 @@ impl<'a> Iterator for Merge<'a> {
 fn ordered<'a>(
     part: &'a dyn Part,
     found: RoaringBitmap,
+    filter: &Filter,
     order: Order,
     after: Option<Key>,
 ) -> Box<dyn Iterator<Item = u16> + 'a> {
@@ -194,9 +202,13 @@ fn ordered<'a>(
             let walk = part.valid_order(from, ascending);
             Box::new(walk.filter(move |slot| found.contains(u32::from(*slot))))
         }
-        Order::ValidStart | Order::ValidStartDescending | Order::KnownAt | Order::KnownAtDescending => {
+        Order::ValidStart
+        | Order::ValidStartDescending
+        | Order::KnownAt
+        | Order::KnownAtDescending
+        | Order::Relevance => {
             let limit = after.map(|after| order.rank(after));
-            let ranked = slots_of(&found).map(|slot| (order.rank(order.key(part, slot)), slot));
+            let ranked = slots_of(&found).map(|slot| (order.rank(order.key(filter, part, slot)), slot));
             let mut ranked: Vec<(Rank, u16)> =
                 ranked.filter(|(rank, _)| limit.is_none_or(|limit| *rank > limit)).collect();
             ranked.sort_unstable();

@@ -10,6 +10,7 @@ use crate::clock::IdSource;
 use crate::codec::{Prepared, Writer, prepare};
 use crate::domain::{EventId, Findings, Position, Revision, StreamName, Timestamp};
 use crate::filter::FILTER_VALUES_MAX;
+use crate::filter::Filter;
 use crate::log::{Condition, Expected};
 use crate::pb;
 use crate::pb::condition::Condition as WireCondition;
@@ -100,11 +101,11 @@ fn condition(findings: &mut Findings, found: &pb::Condition) -> Option<Condition
     match &found.condition {
         Some(WireCondition::Stream(stream)) => findings.at("stream", |f| stream_condition(f, stream)),
         Some(WireCondition::NoneSince(none)) => findings.at("none_since", |f| {
-            let filter = filter(f, none.filter.as_ref());
+            let filter = condition_filter(f, none.filter.as_ref());
             Some(Condition::NoneSince { filter, after: Position(none.after_position) })
         }),
         Some(WireCondition::Absent(absent)) => findings.at("absent", |f| {
-            let filter = filter(f, absent.filter.as_ref());
+            let filter = condition_filter(f, absent.filter.as_ref());
             if filter.is_all() {
                 f.violation_at("filter", "must ask something: it would match every event");
             }
@@ -115,6 +116,14 @@ fn condition(findings: &mut Findings, found: &pb::Condition) -> Option<Condition
             None
         }
     }
+}
+
+/// Reads the filter of a condition. The writer decides on it, by the index alone.
+fn condition_filter(findings: &mut Findings, found: Option<&pb::Filter>) -> Filter {
+    if found.is_some_and(|found| !found.text.is_empty()) {
+        findings.violation_at("filter.text", "must not be set in a condition");
+    }
+    filter(findings, found)
 }
 
 fn stream_condition(findings: &mut Findings, found: &pb::StreamCondition) -> Option<Condition> {

@@ -129,6 +129,9 @@ pub fn list_entries(
     let window = window(&mut findings, request.valid.as_ref());
     let turn = Turn::read(&mut findings, request, limits);
     let order = optional_number(&mut findings, "order", request.order, order_of).unwrap_or(Order::ValidStart);
+    if order == Order::Relevance && request.filter.as_ref().is_none_or(|filter| filter.text.is_empty()) {
+        findings.violation_at("order", "must not be RELEVANCE without filter.text");
+    }
     findings.into_result()?;
     let Turn { scope, after, page_size, question, history } =
         turn.held("ListEntries", request, store, head)?;
@@ -148,6 +151,7 @@ const fn order_of(number: i32) -> Option<Order> {
         4 => Some(Order::KnownAtDescending),
         5 => Some(Order::Recorded),
         6 => Some(Order::RecordedDescending),
+        7 => Some(Order::Relevance),
         _ => None,
     }
 }

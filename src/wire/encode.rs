@@ -18,6 +18,13 @@ fn wide(number: impl TryInto<i64>) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
 }
 
+/// Writes the score of an entry, kept in millionths.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "a score is at most some hundreds")]
+pub fn relevance(score: i64) -> f64 {
+    score as f64 / 1e6
+}
+
 /// Writes bytes in hexadecimal.
 #[must_use]
 pub fn hexadecimal(bytes: &[u8; 32]) -> String {
@@ -166,6 +173,7 @@ pub fn entry(entry: &Entry, event: pb::Event) -> pb::Entry {
         Certainty::Must => Match::Must,
     };
     pb::Entry {
+        relevance: 0.0,
         event: Some(event),
         status: status(entry.status).into(),
         r#match: certainty.into(),

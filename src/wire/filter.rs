@@ -5,8 +5,9 @@ use crate::domain::{
     Action, Assertion, Currency, Decimal, EventId, Findings, Kind, Modality, Role, Stage, TermField,
     VisitStatus,
 };
-use crate::filter::{AmountRange, FILTER_VALUES_MAX, Filter, Needle};
+use crate::filter::{AmountRange, FILTER_VALUES_MAX, Filter, Needle, Text};
 use crate::pb;
+use crate::search::TextQuery;
 
 /// Reads a filter; none matches everything.
 pub fn filter(findings: &mut Findings, found: Option<&pb::Filter>) -> Filter {
@@ -30,7 +31,8 @@ fn read(findings: &mut Findings, found: &pb::Filter) -> Filter {
     let clauses = clauses.clauses;
     let amount = found.amount.as_ref().and_then(|found| findings.at("amount", |f| amount(f, found)));
     let not = found.not.as_ref().map(|found| findings.at("not", |f| Box::new(not(f, found))));
-    Filter { clauses, amount, not }
+    let texts = text(findings, &found.text);
+    Filter { clauses, amount, texts, not }
 }
 
 fn not(findings: &mut Findings, found: &pb::Filter) -> Filter {
@@ -38,11 +40,27 @@ fn not(findings: &mut Findings, found: &pb::Filter) -> Filter {
         findings.violation_at("not", "must not be set inside `not`");
         return Filter::default();
     }
+    if !found.text.is_empty() {
+        findings.violation_at("text", "must not be set inside `not`");
+    }
     let read = read(findings, found);
     if read.is_all() {
         findings.violation("must ask something: nothing would match");
     }
     read
+}
+
+fn text(findings: &mut Findings, found: &str) -> Vec<Text> {
+    if found.is_empty() {
+        return Vec::new();
+    }
+    match TextQuery::parse(found) {
+        Ok(query) => vec![Text { query, found: None }],
+        Err(error) => {
+            findings.violation_at("text", error);
+            Vec::new()
+        }
+    }
 }
 
 fn amount(findings: &mut Findings, found: &pb::AmountRange) -> Option<AmountRange> {

@@ -103,8 +103,14 @@ async fn an_erased_event_leaves_no_byte_and_keeps_its_place() {
     let data = server.data.clone();
     assert_eq!([1, 2, 3, 4].map(|number| left(&data, number)), [10; 4], "the search finds what is there");
 
+    // Whoever asks for words has the words of all events stored.
+    assert_eq!(listed(&server, json!({"text": markers(4)[0]})).await, [id(4)]);
+    assert!(data.join("words").exists());
+
     let erased = server.admin().await.erase_event(order(2)).await.unwrap().into_inner();
     assert!(!erased.already_erased);
+    assert!(!data.join("words").exists(), "stored words go with it, and are stored again when asked for");
+    assert_eq!(listed(&server, json!({"text": markers(4)[0]})).await, [id(4)]);
     assert_eq!([1, 2, 3, 4].map(|number| left(&data, number)), [10, 0, 10, 10]);
     for _ in 0..2 {
         let mut log = server.log().await;

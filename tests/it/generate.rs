@@ -31,6 +31,20 @@ const ENTITIES: &[&str] =
     &["country:GB", "country:AL", "country:FR", "person:rama", "org:fcdo", "Home Office"];
 const COUNTRIES: &[&str] = &["GB", "AL", "FR", "XK", "YUCS"];
 const PLACES: &[&str] = &["Tirana", "London", "geonames:3183875"];
+const WORDS: &[&str] = &[
+    "Müller",
+    "Mueller",
+    "muller",
+    "joint",
+    "Joint",
+    "taskforce",
+    "Taskforces",
+    "Tirana",
+    "TIRANË",
+    "12,658",
+    "12658",
+    "1.6m",
+];
 const TAGS: &[&str] = &["returns", "funding", "small-boats", "visit", "press"];
 const SOURCES: &[&str] = &["source:a", "source:b", "source:c"];
 const PUBLISHERS: &[&str] = &["org:unhcr", "org:guardian", "ONS"];
@@ -80,6 +94,23 @@ impl Rng {
 
     fn word(&mut self, from: &[&str]) -> String {
         (*self.pick(from)).to_owned()
+    }
+
+    /// Gives some words for people.
+    pub(crate) fn sentence(&mut self) -> String {
+        let words: Vec<String> = (0..self.within(1, 4)).map(|_| self.word(WORDS)).collect();
+        words.join(" ")
+    }
+
+    /// Gives a question for words.
+    pub(crate) fn text(&mut self) -> String {
+        match self.below(10) {
+            0..4 => self.word(WORDS),
+            4..6 => format!("{} {}", self.word(WORDS), self.word(WORDS)),
+            6..8 => format!("\"{} {}\"", self.word(WORDS), self.word(WORDS)),
+            8 => format!("{}*", self.pick(&["mue", "Mu", "t", "12", "joint"])),
+            _ => format!("{} \"{} t*\"", self.word(WORDS), self.word(WORDS)),
+        }
     }
 
     /// Gives one value, sometimes two.
@@ -159,7 +190,8 @@ impl Generator {
         let mut event = pb::Event {
             id: self.id().to_string(),
             stream: self.rng.word(STREAMS),
-            title: "t".to_owned(),
+            title: self.rng.sentence(),
+            summary: if self.rng.chance(20) { self.rng.sentence() } else { String::new() },
             links,
             ..pb::Event::default()
         };
@@ -259,6 +291,15 @@ impl Generator {
         }
     }
 
+    /// Makes a filter, sometimes with words.
+    pub(crate) fn filter_with_words(&mut self, model: &Model) -> pb::Filter {
+        let mut filter = self.filter(model);
+        if self.rng.chance(25) {
+            filter.text = self.rng.text();
+        }
+        filter
+    }
+
     /// Makes a filter of up to three fields.
     pub(crate) fn filter(&mut self, model: &Model) -> pb::Filter {
         let mut filter = pb::Filter::default();
@@ -331,6 +372,16 @@ impl Generator {
         let window = self.rng.chance(60).then(|| self.window(model));
         let (filter, scope) = (self.filter(model), self.scope(model));
         Question { filter, window, scope, include_closed: self.rng.chance(40) }
+    }
+
+    /// Makes a question for a timeline, sometimes for words and by how well they fit.
+    pub(crate) fn worded(&mut self, model: &Model) -> (Question, Order) {
+        let (mut question, mut order) = (self.question(model), self.order());
+        if self.rng.chance(25) {
+            question.filter.text = self.rng.text();
+            order = if self.rng.chance(50) { Order::Relevance } else { order };
+        }
+        (question, order)
     }
 
     /// Makes a window whose ends are often those of an event, or a day beside.

@@ -33,6 +33,7 @@ mod random;
 mod roundtrip;
 mod server;
 mod subscribe;
+mod text;
 mod tidy;
 mod timeline;
 mod tools;

@@ -11,6 +11,8 @@ use annals::pb;
 pub(crate) mod filter;
 #[path = "model_proof.rs"]
 pub(crate) mod proof;
+#[path = "model_text.rs"]
+pub(crate) mod text;
 #[path = "model_timeline.rs"]
 pub(crate) mod timeline;
 

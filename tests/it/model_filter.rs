@@ -32,6 +32,7 @@ fn positive(filter: &pb::Filter, event: &pb::Event) -> bool {
         && any(&filter.external_ids, |id| external_ids(event).contains(&id))
         && any(&filter.link_event_ids, |id| event.links.iter().any(|link| link.event_id == *id))
         && any(&filter.link_streams, |name| event.links.iter().any(|link| link.stream == *name))
+        && super::text::matches(event, &filter.text)
         && payload_matches(filter, event)
 }
 

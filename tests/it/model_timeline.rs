@@ -161,6 +161,10 @@ impl Model {
     /// Lists all entries in an order.
     pub(crate) fn list(&self, question: &Question, order: Order) -> Vec<Entry> {
         let mut found = self.entries(question);
+        let scores = match order {
+            Order::Relevance => self.scores(&question.filter.text, question.scope.as_of),
+            _ => BTreeMap::new(),
+        };
         found.sort_by_key(|(event, _)| {
             let value = match order {
                 Order::ValidStart | Order::ValidStartDescending => {
@@ -168,6 +172,7 @@ impl Model {
                 }
                 Order::KnownAt | Order::KnownAtDescending => event.known_at.0,
                 Order::Recorded | Order::RecordedDescending => 0,
+                Order::Relevance => -scores[&event.position],
             };
             (value, event.position)
         });

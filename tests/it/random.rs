@@ -32,7 +32,7 @@ mod proof;
 #[path = "random_threads.rs"]
 mod threads;
 
-use compare::{assert_outcome, assert_record, filter_of, name_of, request_of, window_of};
+use compare::{assert_outcome, assert_record, filter_of, looked_up, name_of, request_of, window_of};
 
 /// Operations of one run: beyond some hundreds of events the model, not the log, takes the time.
 const STEPS: u64 = 250;
@@ -263,12 +263,11 @@ impl World {
 
     /// Lists page by page while events are appended: the pages are those of one list.
     fn list(&mut self) {
-        let question = self.generator.question(&self.model);
-        let order = self.generator.order();
+        let (question, order) = self.generator.worded(&self.model);
         let expected = self.model.list(&question, order);
         let page_size = if self.chance(70) { self.generator.rng.index(7) + 1 } else { 1_000 };
         let mut request = ListRequest {
-            filter: filter_of(&question.filter),
+            filter: looked_up(&self.log(), &question.filter, question.scope.as_of),
             window: question.window.map(window_of),
             scope: question.scope,
             order,
@@ -302,11 +301,11 @@ impl World {
     }
 
     fn count(&mut self) {
-        let question = self.generator.question(&self.model);
+        let (question, _) = self.generator.worded(&self.model);
         let group_by = self.generator.group_by();
         let group_limit = self.generator.rng.index(12) + 1;
         let request = CountRequest {
-            filter: filter_of(&question.filter),
+            filter: looked_up(&self.log(), &question.filter, question.scope.as_of),
             window: question.window.map(window_of),
             scope: question.scope,
             include_closed: question.include_closed,
@@ -350,7 +349,8 @@ impl World {
     }
 
     fn read_forward(&mut self) {
-        let (filter, known_at) = (self.generator.filter(&self.model), self.generator.moment(&self.model));
+        let (filter, known_at) =
+            (self.generator.filter_with_words(&self.model), self.generator.moment(&self.model));
         let bound = Position(self.generator.rng.below(self.model.head().0 + 1));
         let after = Position(self.generator.rng.below(bound.0 + 1));
         let (log, limits) = (self.log(), self.limits());
@@ -368,7 +368,8 @@ impl World {
     }
 
     fn read_backward(&mut self) {
-        let (filter, known_at) = (self.generator.filter(&self.model), self.generator.moment(&self.model));
+        let (filter, known_at) =
+            (self.generator.filter_with_words(&self.model), self.generator.moment(&self.model));
         let before = Position(self.generator.rng.below(self.model.head().0 + 1) + 1);
         let bound = Position(if self.chance(60) { 1 } else { self.generator.rng.below(before.0) + 1 });
         let (log, limits) = (self.log(), self.limits());
@@ -397,7 +398,7 @@ impl World {
 
     /// Subscribes, catches up, appends, and follows: each match once, in order.
     fn subscribe(&mut self) {
-        let filter = self.generator.filter(&self.model);
+        let filter = self.generator.filter_with_words(&self.model);
         let after = Position(self.generator.rng.below(self.model.head().0 + 1));
         let (out, mut items) = tokio::sync::mpsc::channel(2);
         let pace = Pace { checkpoint_micros: 3_600_000_000, heartbeat_micros: 3_600_000_000 };

@@ -20,6 +20,15 @@ pub(crate) fn filter_of(asked: &pb::Filter) -> Filter {
     filter
 }
 
+/// Reads a filter as the service does, and looks its words up in events up to a position.
+pub(crate) fn looked_up(log: &Log, asked: &pb::Filter, up_to: Position) -> Filter {
+    let mut filter = filter_of(asked);
+    for text in &mut filter.texts {
+        text.found = Some(std::sync::Arc::new(log.words().search(&text.query, up_to, true).unwrap()));
+    }
+    filter
+}
+
 pub(crate) fn window_of(asked: Between) -> Window {
     Window {
         from: asked.from.map_or(Bounds::OPEN_START, |day| day.number()),

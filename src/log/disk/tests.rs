@@ -10,6 +10,7 @@ use crate::journal::conformance::store;
 use crate::journal::{Journal, MemoryJournal};
 use crate::log::tests::append;
 use crate::log::{AppendError, Log, QueueLimits};
+use crate::search::Engine;
 
 const MIB: u64 = 1_024 * 1_024;
 /// Must be free for a small commit when the held half is held, and when it is not.
@@ -69,8 +70,9 @@ fn log_over(journal: &MemoryJournal, handle: &Handle) -> (Log, Arc<Reserve>) {
     let clock = Arc::new(Manual::at(Timestamp(0)));
     let reserve = Arc::new(reserve(handle));
     let parts = (Arc::clone(&clock) as Arc<dyn Clock>, clock as Arc<dyn IdSource>);
-    let disk = Some(Arc::clone(&reserve));
     let journal: Arc<dyn Journal> = Arc::new(journal.clone());
+    let words = Engine::new(Arc::clone(&journal), None, Box::new(|| true));
+    let disk = Some((Arc::clone(&reserve), Arc::new(words)));
     (Log::over_disk(journal, None, QueueLimits::default(), parts, disk, &|_| {}).unwrap().0, reserve)
 }
 
