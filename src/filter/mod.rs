@@ -112,7 +112,7 @@ impl Filter {
             && self
                 .amount
                 .as_ref()
-                .is_none_or(|range| event.amount.as_ref().is_some_and(|money| range.contains_money(money)))
+                .is_none_or(|range| event.transfer.is_some_and(|transfer| range.contains_money(&transfer.amount)))
             && !self.not.as_ref().is_some_and(|not| not.matches(event))
     }
 }

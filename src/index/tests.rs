@@ -28,7 +28,7 @@ fn facts(position: u64, start: i32, tags: &[u8], link: Option<u64>) -> RecordedF
             terms: Terms::new(terms.collect()),
             knowledge_links: Vec::new(),
             other_link_targets: Vec::new(),
-            amount: None,
+            transfer: None,
         },
         position: Position(position),
         revision: Revision(position),
