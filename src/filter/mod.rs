@@ -109,10 +109,9 @@ impl Filter {
     #[must_use]
     pub fn matches(&self, event: &EventFacts) -> bool {
         self.clauses.iter().all(|clause| clause.iter().any(|needle| needle.is_in(event)))
-            && self
-                .amount
-                .as_ref()
-                .is_none_or(|range| event.transfer.is_some_and(|transfer| range.contains_money(&transfer.amount)))
+            && self.amount.as_ref().is_none_or(|range| {
+                event.transfer.is_some_and(|transfer| range.contains_money(&transfer.amount))
+            })
             && !self.not.as_ref().is_some_and(|not| not.matches(event))
     }
 }
