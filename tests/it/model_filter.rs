@@ -93,7 +93,7 @@ fn amount_matches(range: &pb::AmountRange, event: &pb::Event) -> bool {
 }
 
 /// Reads a decimal of at most nine decimals as whole billionths.
-fn billionths_of(decimal: &str) -> i128 {
+pub(crate) fn billionths_of(decimal: &str) -> i128 {
     let digits = decimal.trim_start_matches('-');
     let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
     let value: i128 = format!("{whole}{part:0<9}").parse().unwrap();
@@ -126,12 +126,12 @@ fn release(event: &pb::Event) -> Option<&pb::StatisticalRelease> {
     if let Some(Payload::StatisticalRelease(release)) = &event.payload { Some(release) } else { None }
 }
 
-fn key(entity: &pb::EntityRef) -> &str {
+pub(crate) fn key(entity: &pb::EntityRef) -> &str {
     if entity.id.is_empty() { &entity.name } else { &entity.id }
 }
 
 /// Gives every entity that takes part, with the number of its role where it has one.
-fn roles(event: &pb::Event) -> Vec<(&pb::EntityRef, Option<i32>)> {
+pub(crate) fn roles(event: &pb::Event) -> Vec<(&pb::EntityRef, Option<i32>)> {
     let mut found = Vec::new();
     for participant in &event.participants {
         found.extend(

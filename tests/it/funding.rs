@@ -1,0 +1,1 @@
+//! Funding over gRPC: known answers of real data.
