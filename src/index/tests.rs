@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::{
-    Bounds, EventFacts, EventId, Kind, KnowledgeLink, LinkType, Position, RecordForm, RecordedFacts,
-    Revision, StreamName, TermField, Terms, Timestamp,
+    AmountQualifier, Bounds, Currency, EventFacts, EventId, Kind, KnowledgeLink, LinkType, Money, Position,
+    RecordForm, RecordedFacts, Revision, Stage, StreamName, TermField, Terms, Timestamp, TransferFacts,
 };
 
 fn facts(position: u64, start: i32, tags: &[u8], link: Option<u64>) -> RecordedFacts {
@@ -28,7 +28,7 @@ fn facts(position: u64, start: i32, tags: &[u8], link: Option<u64>) -> RecordedF
             terms: Terms::new(terms.collect()),
             knowledge_links: Vec::new(),
             other_link_targets: Vec::new(),
-            transfer: None,
+            transfer: (position % 2 == 0).then(|| transfer(position)),
         },
         position: Position(position),
         revision: Revision(position),
@@ -37,6 +37,18 @@ fn facts(position: u64, start: i32, tags: &[u8], link: Option<u64>) -> RecordedF
             .map(|target| KnowledgeLink { link_type: LinkType::Corrects, target: Position(target) })
             .into_iter()
             .collect(),
+    }
+}
+
+fn transfer(position: u64) -> TransferFacts {
+    let units = i64::try_from(position % 5).unwrap();
+    TransferFacts {
+        amount: Money::new(Currency::parse("GBP").unwrap(), units, 500_000_000).unwrap(),
+        stage: Stage::Disbursement,
+        qualifier: AmountQualifier::from_number(i32::try_from(position % 9).unwrap()),
+        reversal: position % 3 == 0,
+        in_kind: position % 7 == 0,
+        likeness: [u8::try_from(position % 251).unwrap(); 32],
     }
 }
 
@@ -103,6 +115,7 @@ proptest! {
                 prop_assert_eq!(walk(&segment), walk(&tail), "{:?} {}", bound, ascending);
             }
         }
+        prop_assert_eq!(segment.amounts(), tail.amounts());
         prop_assert_eq!(segment.valid_ends(), tail.valid_ends());
         for at in 0..events.len() {
             let id = facts(u64::try_from(at).unwrap() + 1, 0, &[], None).event.event_id;
