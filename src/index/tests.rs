@@ -28,7 +28,7 @@ fn facts(position: u64, start: i32, tags: &[u8], link: Option<u64>) -> RecordedF
             terms: Terms::new(terms.collect()),
             knowledge_links: Vec::new(),
             other_link_targets: Vec::new(),
-            transfer: (position % 2 == 0).then(|| transfer(position)),
+            transfer: (position.is_multiple_of(2)).then(|| transfer(position)),
         },
         position: Position(position),
         revision: Revision(position),
@@ -46,8 +46,8 @@ fn transfer(position: u64) -> TransferFacts {
         amount: Money::new(Currency::parse("GBP").unwrap(), units, 500_000_000).unwrap(),
         stage: Stage::Disbursement,
         qualifier: AmountQualifier::from_number(i32::try_from(position % 9).unwrap()),
-        reversal: position % 3 == 0,
-        in_kind: position % 7 == 0,
+        reversal: position.is_multiple_of(3),
+        in_kind: position.is_multiple_of(7),
         likeness: [u8::try_from(position % 251).unwrap(); 32],
     }
 }
@@ -56,7 +56,7 @@ fn tail(events: &[(i32, Vec<u8>)]) -> Tail {
     let mut tail = Tail::after(Position::ZERO);
     for (at, (start, tags)) in events.iter().enumerate() {
         let position = u64::try_from(at).unwrap() + 1;
-        let link = (position % 3 == 0).then_some(position / 3);
+        let link = (position.is_multiple_of(3)).then_some(position / 3);
         assert!(tail.fold(&facts(position, *start, tags, link)));
     }
     tail

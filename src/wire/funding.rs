@@ -9,7 +9,6 @@ use crate::codec::check::optional_number;
 use crate::domain::text::{TextRule, check_text};
 use crate::domain::{Currency, Findings, Kind, Position, Role, Stage, StoreId, TermField};
 use crate::filter::{FILTER_VALUES_MAX, Filter, Needle};
-use crate::index::Scope;
 use crate::pb;
 use crate::projection::funding::{Dimension, Order, Question, RowRequest, SummaryRequest};
 
@@ -161,24 +160,26 @@ pub fn list_transfers(
 pub fn comparison(request: &pb::CompareFundingRequest, head: Position) -> Result<Question, RequestError> {
     let mut findings = Findings::default();
     let mut clauses = Vec::new();
-    let selectors: [(&'static str, &String, fn(&str) -> Vec<u8>); 4] = [
-        ("stream", &request.stream, |text| TermField::Stream.term(text)),
-        ("activity_id", &request.activity_id, |text| TermField::ActivityId.term(text)),
-        ("provider_id", &request.provider_id, |text| in_role(Role::Provider, text)),
-        ("receiver_id", &request.receiver_id, |text| in_role(Role::Receiver, text)),
-    ];
-    for (field, text, term) in selectors.into_iter().filter(|(_, text, _)| !text.is_empty()) {
+    for (field, text, term) in [
+        ("stream", &request.stream, TermField::Stream.term(&request.stream)),
+        ("activity_id", &request.activity_id, TermField::ActivityId.term(&request.activity_id)),
+        ("provider_id", &request.provider_id, in_role(Role::Provider, &request.provider_id)),
+        ("receiver_id", &request.receiver_id, in_role(Role::Receiver, &request.receiver_id)),
+    ] {
+        if text.is_empty() {
+            continue;
+        }
         if let Err(error) = check_text(text, ID) {
             findings.violation_at(field, error);
         }
-        clauses.push(vec![term(text)]);
+        clauses.push(vec![term]);
     }
     if clauses.is_empty() {
         findings.violation("must name a stream, an activity_id, a provider_id or a receiver_id");
     }
     let filter = transfers(&mut findings, request.filter.as_ref(), clauses);
     let window = window(&mut findings, request.valid.as_ref());
-    let scope: Scope = scope(&mut findings, request.scope.as_ref());
+    let scope = scope(&mut findings, request.scope.as_ref());
     findings.into_result()?;
     let scope = pinned(scope, head)?;
     Ok(Question { filter, window, scope, exclude_duplicates: request.exclude_suspected_duplicates })
