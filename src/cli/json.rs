@@ -31,6 +31,7 @@ macro_rules! named {
 
 named!(
     AppendEventsResponse,
+    CompareFundingResponse,
     CountEntriesResponse,
     Entry,
     EraseEventResponse,
@@ -40,6 +41,7 @@ named!(
     GetLogProofResponse,
     GetServerInfoResponse,
     VerifyResponse,
+    SummarizeFundingResponse,
 );
 
 /// Says why a text is not a message.

@@ -29,6 +29,7 @@ pub mod explain;
 pub mod export;
 pub mod failure;
 pub mod filter_args;
+pub mod funding;
 pub mod history;
 pub mod import;
 pub mod info;
@@ -94,6 +95,7 @@ enum Command {
     Timeline(timeline::Timeline),
     History(history::History),
     Count(count::Count),
+    Funding(funding::Funding),
     Tail(tail::Tail),
     Verify(verify::Verify),
     Repair(repair::Repair),
@@ -163,6 +165,7 @@ fn execute(command: &Command, context: &Context) -> Result<(), Failure> {
             Command::Timeline(command) => command.run(context).await,
             Command::History(command) => command.run(context).await,
             Command::Count(command) => command.run(context).await,
+            Command::Funding(command) => command.run(context).await,
             Command::Tail(command) => command.run(context).await,
             Command::Verify(command) => command.run(context).await,
             Command::Repair(command) => command.run(),

@@ -49,7 +49,7 @@ pub struct ScopeArgs {
 
     /// As the public could know it: at a time such as 2023-06-01T12:00:00Z, or by the end of a day such as
     /// 2023-06-01 (in UTC)
-    #[arg(long, value_name = "DATE|TIME", value_parser = when::parse)]
+    #[arg(long, visible_alias = "as-known-at", value_name = "DATE|TIME", value_parser = when::parse)]
     pub known_at: Option<Timestamp>,
 }
 

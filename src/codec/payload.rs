@@ -104,7 +104,8 @@ fn funding_transfer(findings: &mut Findings, found: &mut pb::FundingTransfer) ->
     for (index, country) in found.recipient_countries.iter().enumerate() {
         findings.at_index("recipient_countries", index, |f| check_country_code(country, f));
     }
-    optional_number(findings, "amount_qualifier", found.amount_qualifier, AmountQualifier::from_number);
+    let qualifier =
+        optional_number(findings, "amount_qualifier", found.amount_qualifier, AmountQualifier::from_number);
     if let Some(in_kind) = &found.in_kind {
         findings.at("in_kind", |f| {
             check::prose(f, "description", &in_kind.description);
@@ -123,7 +124,23 @@ fn funding_transfer(findings: &mut Findings, found: &mut pb::FundingTransfer) ->
         value_date,
         reversal: found.reversal,
         recipient_countries: found.recipient_countries.clone(),
+        qualifier,
+        // IATI's DisbursementChannel: 3 and 4 are aid in kind.
+        in_kind: found.in_kind.is_some() || matches!(found.disbursement_channel.as_str(), "3" | "4"),
+        activity_id: found.activity_id.clone(),
+        transaction_ref: found.transaction_ref.clone(),
+        flow_type: found.flow_type.clone(),
+        finance_type: found.finance_type.clone(),
+        tied_status: found.tied_status.clone(),
+        disbursement_channel: found.disbursement_channel.clone(),
+        aid_types: found.aid_types.iter().map(written_code).collect(),
+        sectors: found.sectors.iter().map(written_code).collect(),
+        commitment_event_id: found.commitment_event_id.clone(),
     })
+}
+
+fn written_code(code: &pb::Code) -> String {
+    format!("{}:{}", code.scheme, code.value)
 }
 
 fn money(findings: &mut Findings, found: Option<&pb::google::r#type::Money>) -> Option<Money> {

@@ -253,8 +253,20 @@ impl TermList {
             }
             Payload::FundingTransfer(transfer) => {
                 self.add_number(TermField::Stage, transfer.stage.number());
-                for country in &transfer.recipient_countries {
-                    self.add(TermField::Country, country);
+                self.add(TermField::Currency, transfer.amount.currency().code());
+                self.add(TermField::FlowType, &transfer.flow_type);
+                self.add(TermField::FinanceType, &transfer.finance_type);
+                self.add(TermField::TiedStatus, &transfer.tied_status);
+                self.add(TermField::DisbursementChannel, &transfer.disbursement_channel);
+                self.add(TermField::ActivityId, &transfer.activity_id);
+                self.add(TermField::CommitmentEvent, &transfer.commitment_event_id);
+                for (field, values) in [
+                    (TermField::AidType, &transfer.aid_types),
+                    (TermField::Sector, &transfer.sectors),
+                    (TermField::RecipientCountry, &transfer.recipient_countries),
+                    (TermField::Country, &transfer.recipient_countries),
+                ] {
+                    values.iter().for_each(|value| self.add(field, value));
                 }
             }
             Payload::Visit(visit) => {

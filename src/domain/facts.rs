@@ -1,8 +1,8 @@
 //! What queries need of a recorded event without decoding it again.
 
 use super::{
-    Day, Event, EventId, Kind, LinkType, Money, Payload, Position, Revision, StreamName, Terms, TimeSpan,
-    Timestamp,
+    Day, Event, EventId, Kind, LinkType, Payload, Position, Revision, StreamName, Terms, TimeSpan, Timestamp,
+    TransferFacts,
 };
 
 /// The four bounds of valid time as day numbers: open sides lie beyond every day.
@@ -70,16 +70,16 @@ pub struct EventFacts {
     pub knowledge_links: Vec<(usize, LinkType, EventId)>,
     /// Events that other links name: index among the links, event.
     pub other_link_targets: Vec<(usize, EventId)>,
-    /// Amount of a funding transfer.
-    pub amount: Option<Money>,
+    /// What sums need of a funding transfer.
+    pub transfer: Option<TransferFacts>,
 }
 
 impl EventFacts {
     /// Takes what queries need.
     #[must_use]
     pub fn of(event: &Event) -> Self {
-        let amount = match &event.payload {
-            Payload::FundingTransfer(transfer) => Some(transfer.amount),
+        let transfer = match &event.payload {
+            Payload::FundingTransfer(transfer) => Some(TransferFacts::of(transfer, &event.stream)),
             Payload::Agreement(_)
             | Payload::Visit(_)
             | Payload::StatisticalRelease(_)
@@ -98,7 +98,7 @@ impl EventFacts {
             terms: event.terms(),
             knowledge_links: event.knowledge_links().collect(),
             other_link_targets: others.filter_map(|(index, link)| Some((index, link.event()?))).collect(),
-            amount,
+            transfer,
         }
     }
 }
@@ -123,7 +123,7 @@ impl EventFacts {
             terms: Terms::new(Vec::new()),
             knowledge_links: Vec::new(),
             other_link_targets: Vec::new(),
-            amount: None,
+            transfer: None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Funding transfers, in the terms of the IATI 2.03 transaction.
 
-use super::{CaveatCode, Day, Event, Findings, LinkType, Money, Role, Stage};
+use super::{AmountQualifier, CaveatCode, Day, Event, Findings, LinkType, Money, Role, Stage, StreamName};
 
 /// A transfer of funds, or a promise of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,64 @@ pub struct FundingTransfer {
     pub reversal: bool,
     /// ISO 3166 codes of recipient countries.
     pub recipient_countries: Vec<String>,
+    /// How exactly the amount is stated.
+    pub qualifier: Option<AmountQualifier>,
+    /// Whether goods or services were given, described or by the disbursement channel.
+    pub in_kind: bool,
+    /// IATI identifier of the activity.
+    pub activity_id: String,
+    /// The provider's reference.
+    pub transaction_ref: String,
+    /// IATI FlowType.
+    pub flow_type: String,
+    /// IATI FinanceType.
+    pub finance_type: String,
+    /// IATI TiedStatus.
+    pub tied_status: String,
+    /// IATI DisbursementChannel.
+    pub disbursement_channel: String,
+    /// Types of aid, `scheme:value`.
+    pub aid_types: Vec<String>,
+    /// Sectors, `scheme:value`.
+    pub sectors: Vec<String>,
+    /// Id of the event with the commitment that it draws on.
+    pub commitment_event_id: String,
+}
+
+/// What sums need of a transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TransferFacts {
+    /// How much.
+    pub amount: Money,
+    /// How far along.
+    pub stage: Stage,
+    /// How exactly the amount is stated.
+    pub qualifier: Option<AmountQualifier>,
+    /// Whether it takes back an earlier transfer.
+    pub reversal: bool,
+    /// Whether goods or services were given.
+    pub in_kind: bool,
+    /// BLAKE3 of the stream, a zero byte and the provider's reference: what makes two transfers look the same,
+    /// beside stage, date and amount.
+    pub likeness: [u8; 32],
+}
+
+impl TransferFacts {
+    /// Takes what sums need.
+    #[must_use]
+    pub fn of(transfer: &FundingTransfer, stream: &StreamName) -> Self {
+        // Neither a stream's name nor a reference holds a zero byte.
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(stream.as_str().as_bytes()).update(&[0]).update(transfer.transaction_ref.as_bytes());
+        Self {
+            amount: transfer.amount,
+            stage: transfer.stage,
+            qualifier: transfer.qualifier,
+            reversal: transfer.reversal,
+            in_kind: transfer.in_kind,
+            likeness: *hasher.finalize().as_bytes(),
+        }
+    }
 }
 
 impl FundingTransfer {

@@ -39,7 +39,7 @@ pub use entity::{
 pub use event::{Event, Payload};
 pub use facts::{Bounds, EventFacts, KnowledgeLink, RecordForm, RecordedFacts};
 pub use findings::{Caveat, Findings, Invalid, Violation};
-pub use funding::FundingTransfer;
+pub use funding::{FundingTransfer, TransferFacts};
 pub use ids::{EventId, STREAM_NAME_BYTES_MAX, StoreId, StreamName, StreamNameError};
 pub use link::{Link, LinkTarget};
 pub use money::Money;

@@ -44,6 +44,26 @@ pub enum TermField {
     SeriesKey = 19,
     /// Name of a stream that a link names.
     LinkStream = 20,
+    /// IATI FlowType of a transfer.
+    FlowType = 40,
+    /// IATI FinanceType of a transfer.
+    FinanceType = 41,
+    /// Type of aid, `scheme:value`.
+    AidType = 42,
+    /// Sector, `scheme:value`.
+    Sector = 43,
+    /// ISO 3166 code of a country that receives.
+    RecipientCountry = 44,
+    /// IATI TiedStatus of a transfer.
+    TiedStatus = 45,
+    /// IATI DisbursementChannel of a transfer.
+    DisbursementChannel = 46,
+    /// IATI identifier of the activity of a transfer.
+    ActivityId = 47,
+    /// Id of the event with the commitment that a transfer draws on.
+    CommitmentEvent = 48,
+    /// ISO 4217 code of the amount of a transfer.
+    Currency = 49,
 }
 
 impl TermField {
@@ -71,6 +91,16 @@ impl TermField {
             Self::Dataflow => 18,
             Self::SeriesKey => 19,
             Self::LinkStream => 20,
+            Self::FlowType => 40,
+            Self::FinanceType => 41,
+            Self::AidType => 42,
+            Self::Sector => 43,
+            Self::RecipientCountry => 44,
+            Self::TiedStatus => 45,
+            Self::DisbursementChannel => 46,
+            Self::ActivityId => 47,
+            Self::CommitmentEvent => 48,
+            Self::Currency => 49,
         }
     }
 

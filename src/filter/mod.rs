@@ -140,10 +140,9 @@ impl Filter {
     #[must_use]
     pub fn matches(&self, event: &EventFacts) -> bool {
         self.clauses.iter().all(|clause| clause.iter().any(|needle| needle.is_in(event)))
-            && self
-                .amount
-                .as_ref()
-                .is_none_or(|range| event.amount.as_ref().is_some_and(|money| range.contains_money(money)))
+            && self.amount.as_ref().is_none_or(|range| {
+                event.transfer.is_some_and(|transfer| range.contains_money(&transfer.amount))
+            })
             && !self.not.as_ref().is_some_and(|not| not.matches(event))
     }
 }

@@ -68,6 +68,8 @@ pub fn encode(segment: &Segment, chain: &[u8; 32]) -> Vec<u8> {
         out.0.extend_from_slice(&row.currency);
         out.0.extend_from_slice(&row.units.to_le_bytes());
         out.0.extend_from_slice(&row.nanos.to_le_bytes());
+        out.0.extend_from_slice(&[row.stage, row.qualifier, row.flags]);
+        out.0.extend_from_slice(&row.likeness);
     }
     let checksum = crc32c::crc32c(&out.0);
     out.0.extend_from_slice(&checksum.to_le_bytes());
@@ -153,12 +155,10 @@ fn decode_link(from: &mut Reader<'_>) -> Result<(u16, KnowledgeLink), LayoutErro
 }
 
 fn decode_amount(from: &mut Reader<'_>) -> Result<AmountRow, LayoutError> {
-    Ok(AmountRow {
-        slot: u16::from_le_bytes(from.array()?),
-        currency: from.array()?,
-        units: i64::from_le_bytes(from.array()?),
-        nanos: i32::from_le_bytes(from.array()?),
-    })
+    let (slot, currency) = (u16::from_le_bytes(from.array()?), from.array()?);
+    let (units, nanos) = (i64::from_le_bytes(from.array()?), i32::from_le_bytes(from.array()?));
+    let [stage, qualifier, flags] = from.array()?;
+    Ok(AmountRow { slot, currency, units, nanos, stage, qualifier, flags, likeness: from.array()? })
 }
 
 fn decode_dictionary(from: &mut Reader<'_>) -> Result<Dictionary, LayoutError> {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use roaring::RoaringBitmap;
 
 use super::Columns;
-use crate::domain::{EventId, Position};
+use crate::domain::{EventId, Position, TransferFacts};
 
 /// A run of at most 65,536 consecutive positions and what is known of their events.
 pub trait Part {
@@ -68,4 +68,42 @@ pub struct AmountRow {
     pub units: i64,
     /// Billionths of a unit, of the same sign.
     pub nanos: i32,
+    /// Number of the stage.
+    pub stage: u8,
+    /// Number of the qualifier; 0 = not stated.
+    pub qualifier: u8,
+    /// [`AmountRow::REVERSAL`] and [`AmountRow::IN_KIND`].
+    pub flags: u8,
+    /// Digest of stream and reference: see [`TransferFacts::likeness`].
+    pub likeness: [u8; 32],
+}
+
+impl AmountRow {
+    /// It takes back an earlier transfer.
+    pub const REVERSAL: u8 = 1;
+    /// Goods or services were given.
+    pub const IN_KIND: u8 = 2;
+
+    /// Takes the transfer at a slot.
+    #[must_use]
+    pub fn of(slot: u16, transfer: &TransferFacts) -> Self {
+        let reversal = if transfer.reversal { Self::REVERSAL } else { 0 };
+        let in_kind = if transfer.in_kind { Self::IN_KIND } else { 0 };
+        Self {
+            slot,
+            currency: transfer.amount.currency().code_bytes(),
+            units: transfer.amount.units(),
+            nanos: transfer.amount.nanos(),
+            stage: transfer.stage.number(),
+            qualifier: transfer.qualifier.map_or(0, crate::domain::AmountQualifier::number),
+            flags: reversal | in_kind,
+            likeness: transfer.likeness,
+        }
+    }
+
+    /// Gives the amount in billionths of a unit.
+    #[must_use]
+    pub fn billionths(&self) -> i128 {
+        i128::from(self.units) * 1_000_000_000 + i128::from(self.nanos)
+    }
 }

@@ -63,14 +63,7 @@ impl Tail {
         }
         self.order.insert((facts.event.bounds.earliest_start, slot));
         self.links.extend(facts.links.iter().map(|link| (slot, *link)));
-        if let Some(money) = &facts.event.amount {
-            self.amounts.push(AmountRow {
-                slot,
-                currency: money.currency().code_bytes(),
-                units: money.units(),
-                nanos: money.nanos(),
-            });
-        }
+        self.amounts.extend(facts.event.transfer.map(|transfer| AmountRow::of(slot, &transfer)));
         self.columns.push(facts);
         true
     }

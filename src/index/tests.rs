@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::{
-    Bounds, EventFacts, EventId, Kind, KnowledgeLink, LinkType, Position, RecordForm, RecordedFacts,
-    Revision, StreamName, TermField, Terms, Timestamp,
+    AmountQualifier, Bounds, Currency, EventFacts, EventId, Kind, KnowledgeLink, LinkType, Money, Position,
+    RecordForm, RecordedFacts, Revision, Stage, StreamName, TermField, Terms, Timestamp, TransferFacts,
 };
 
 fn facts(position: u64, start: i32, tags: &[u8], link: Option<u64>) -> RecordedFacts {
@@ -28,7 +28,7 @@ fn facts(position: u64, start: i32, tags: &[u8], link: Option<u64>) -> RecordedF
             terms: Terms::new(terms.collect()),
             knowledge_links: Vec::new(),
             other_link_targets: Vec::new(),
-            amount: None,
+            transfer: (position.is_multiple_of(2)).then(|| transfer(position)),
         },
         position: Position(position),
         revision: Revision(position),
@@ -40,11 +40,23 @@ fn facts(position: u64, start: i32, tags: &[u8], link: Option<u64>) -> RecordedF
     }
 }
 
+fn transfer(position: u64) -> TransferFacts {
+    let units = i64::try_from(position % 5).unwrap();
+    TransferFacts {
+        amount: Money::new(Currency::parse("GBP").unwrap(), units, 500_000_000).unwrap(),
+        stage: Stage::Disbursement,
+        qualifier: AmountQualifier::from_number(i32::try_from(position % 9).unwrap()),
+        reversal: position.is_multiple_of(3),
+        in_kind: position.is_multiple_of(7),
+        likeness: [u8::try_from(position % 251).unwrap(); 32],
+    }
+}
+
 fn tail(events: &[(i32, Vec<u8>)]) -> Tail {
     let mut tail = Tail::after(Position::ZERO);
     for (at, (start, tags)) in events.iter().enumerate() {
         let position = u64::try_from(at).unwrap() + 1;
-        let link = (position % 3 == 0).then_some(position / 3);
+        let link = (position.is_multiple_of(3)).then_some(position / 3);
         assert!(tail.fold(&facts(position, *start, tags, link)));
     }
     tail
@@ -103,6 +115,7 @@ proptest! {
                 prop_assert_eq!(walk(&segment), walk(&tail), "{:?} {}", bound, ascending);
             }
         }
+        prop_assert_eq!(segment.amounts(), tail.amounts());
         prop_assert_eq!(segment.valid_ends(), tail.valid_ends());
         for at in 0..events.len() {
             let id = facts(u64::try_from(at).unwrap() + 1, 0, &[], None).event.event_id;

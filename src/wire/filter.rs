@@ -28,6 +28,7 @@ fn read(findings: &mut Findings, found: &pb::Filter) -> Filter {
     let mut clauses = Clauses { findings, clauses: Vec::new() };
     clauses.envelope(found);
     clauses.payload(found);
+    clauses.transfer(found);
     let clauses = clauses.clauses;
     let amount = found.amount.as_ref().and_then(|found| findings.at("amount", |f| amount(f, found)));
     let not = found.not.as_ref().map(|found| findings.at("not", |f| Box::new(not(f, found))));
@@ -119,7 +120,7 @@ impl Clauses<'_> {
         let ids: Vec<String> =
             found.external_ids.iter().map(|id| format!("{}:{}", id.scheme, id.value)).collect();
         self.texts("external_ids", TermField::ExternalId, &ids);
-        self.event_ids(&found.link_event_ids);
+        self.event_ids("link_event_ids", TermField::LinkEvent, &found.link_event_ids);
         self.texts("link_streams", TermField::LinkStream, &found.link_streams);
     }
 
@@ -135,6 +136,19 @@ impl Clauses<'_> {
         });
         self.texts("dataflows", TermField::Dataflow, &found.dataflows);
         self.texts("series_keys", TermField::SeriesKey, &found.series_keys);
+    }
+
+    fn transfer(&mut self, found: &pb::Filter) {
+        self.texts("flow_types", TermField::FlowType, &found.flow_types);
+        self.texts("finance_types", TermField::FinanceType, &found.finance_types);
+        self.texts("aid_types", TermField::AidType, &found.aid_types);
+        self.texts("sectors", TermField::Sector, &found.sectors);
+        self.texts("recipient_countries", TermField::RecipientCountry, &found.recipient_countries);
+        self.texts("tied_statuses", TermField::TiedStatus, &found.tied_statuses);
+        self.texts("disbursement_channels", TermField::DisbursementChannel, &found.disbursement_channels);
+        self.texts("activity_ids", TermField::ActivityId, &found.activity_ids);
+        self.event_ids("commitment_event_ids", TermField::CommitmentEvent, &found.commitment_event_ids);
+        self.texts("currencies", TermField::Currency, &found.currencies);
     }
 
     fn push(&mut self, clause: Vec<Needle>) {
@@ -200,12 +214,12 @@ impl Clauses<'_> {
         self.push(clause);
     }
 
-    fn event_ids(&mut self, ids: &[String]) {
+    fn event_ids(&mut self, field: &'static str, term: TermField, ids: &[String]) {
         let mut clause = Vec::with_capacity(ids.len());
         for (index, id) in ids.iter().enumerate() {
             match EventId::parse(id) {
-                Ok(id) => clause.push(Needle::Term(TermField::LinkEvent.term(&id.to_string()))),
-                Err(error) => self.findings.at_index("link_event_ids", index, |f| f.violation(error)),
+                Ok(id) => clause.push(Needle::Term(term.term(&id.to_string()))),
+                Err(error) => self.findings.at_index(field, index, |f| f.violation(error)),
             }
         }
         self.push(clause);

@@ -7,6 +7,7 @@ pub mod codec;
 pub mod decode;
 pub mod encode;
 pub mod filter;
+pub mod funding;
 pub mod limits;
 pub mod page_token;
 pub mod paging;

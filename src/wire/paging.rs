@@ -53,7 +53,7 @@ macro_rules! page_requests {
     )+};
 }
 
-page_requests!(ListEntriesRequest, GetEntryHistoryRequest);
+page_requests!(ListEntriesRequest, GetEntryHistoryRequest, ListTransfersRequest);
 
 /// Which page of which state of knowledge, held against its token.
 #[derive(Clone, Copy, Debug)]

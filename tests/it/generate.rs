@@ -153,11 +153,13 @@ pub(crate) struct Generator {
     made: u128,
     pub(crate) proposed: u64,
     pub(crate) invalid: u64,
+    /// The kind that most events have.
+    pub(crate) focus: Option<u64>,
 }
 
 impl Generator {
     pub(crate) const fn new(seed: u64) -> Self {
-        Self { rng: Rng::new(seed), made: 0, proposed: 0, invalid: 0 }
+        Self { rng: Rng::new(seed), made: 0, proposed: 0, invalid: 0, focus: None }
     }
 
     /// Gives ids that do not rise with the order of making.
@@ -186,7 +188,8 @@ impl Generator {
     fn event(&mut self, model: &Model, earlier: &[Proposed], now: Timestamp) -> pb::Event {
         let (links, kind) = self.links(model, earlier);
         let rng = &mut self.rng;
-        let kind = kind.filter(|_| rng.chance(90)).unwrap_or_else(|| rng.below(6));
+        let focus = self.focus.filter(|_| rng.chance(85));
+        let kind = kind.filter(|_| rng.chance(90)).or(focus).unwrap_or_else(|| rng.below(6));
         let mut event = pb::Event {
             id: self.id().to_string(),
             stream: self.rng.word(STREAMS),
@@ -205,6 +208,13 @@ impl Generator {
         event.places = (0..rng.below(3)).map(|_| place(rng)).collect();
         event.participants = payload::participants(rng, kind);
         event.payload = Some(payload::of(rng, kind, &mut event.sources));
+        if let Some(pb::event::Payload::FundingTransfer(transfer)) = &mut event.payload
+            && !model.events.is_empty()
+            && rng.chance(25)
+        {
+            // Often of no commitment at all.
+            transfer.commitment_event_id = rng.pick(&model.events).id.to_string();
+        }
         event
     }
 
@@ -319,7 +329,7 @@ impl Generator {
     fn field(&mut self, filter: &mut pb::Filter, model: &Model) {
         let rng = &mut self.rng;
         let number = |rng: &mut Rng, bound: u64| vec![i32::try_from(rng.below(bound)).unwrap() + 1];
-        match rng.below(22) {
+        match rng.below(24) {
             0 => filter.streams = rng.words(STREAMS),
             1 | 2 => filter.stream_prefixes = rng.words(PREFIXES),
             3 => filter.kinds = number(rng, 6),
@@ -347,7 +357,8 @@ impl Generator {
                 filter.dataflows = rng.words(DATAFLOWS);
                 filter.series_keys = if rng.chance(50) { rng.words(SERIES) } else { Vec::new() };
             }
-            _ => filter.amount = Some(payload::amount_range(rng)),
+            21 => filter.amount = Some(payload::amount_range(rng)),
+            _ => payload::transfer_field(rng, filter),
         }
     }
 

@@ -63,11 +63,58 @@ fn transfer(rng: &mut Rng) -> pb::FundingTransfer {
         (units, nanos) = (-units, -nanos);
     }
     pb::FundingTransfer {
-        stage: i32::try_from(rng.within(1, 4)).unwrap(),
+        stage: if rng.chance(80) {
+            i32::try_from(rng.within(1, 4)).unwrap()
+        } else {
+            *rng.pick(&[11, 12, 20, 21, 22, 23])
+        },
         amount: Some(Money { currency_code: rng.word(CURRENCIES), units, nanos }),
         reversal,
         recipient_countries: if rng.chance(40) { rng.words(COUNTRIES) } else { Vec::new() },
+        amount_qualifier: if rng.chance(70) { rng.within(0, 1) } else { rng.within(2, 8) }
+            .try_into()
+            .unwrap(),
+        activity_id: rng.word(ACTIVITIES),
+        transaction_ref: rng.word(REFERENCES),
+        flow_type: rng.word(FLOWS),
+        finance_type: rng.word(FINANCES),
+        tied_status: rng.word(&["", "", "3", "5"]),
+        disbursement_channel: rng.word(&["", "", "1", "3", "4"]),
+        aid_types: codes(rng, AID_TYPES),
+        sectors: codes(rng, SECTORS),
+        in_kind: rng.chance(10).then(pb::InKind::default),
         ..pb::FundingTransfer::default()
+    }
+}
+
+const ACTIVITIES: &[&str] = &["", "XM-1", "XM-10"];
+const REFERENCES: &[&str] = &["", "-", "R1", "R2"];
+const FLOWS: &[&str] = &["", "10", "22", "odd"];
+const FINANCES: &[&str] = &["", "110", "421"];
+const AID_TYPES: &[&str] = &["iati-aid-type/1:B02", "iati-aid-type/1:C01", "iati-aid-type/2:1"];
+const SECTORS: &[&str] = &["dac:72010", "dac:15110", "own:border"];
+
+fn codes(rng: &mut Rng, from: &[&str]) -> Vec<pb::Code> {
+    let written = if rng.chance(50) { rng.words(from) } else { Vec::new() };
+    let code = |text: &String| {
+        let (scheme, value) = text.split_once(':').unwrap();
+        pb::Code { scheme: scheme.to_owned(), value: value.to_owned(), ..pb::Code::default() }
+    };
+    written.iter().map(code).collect()
+}
+
+/// Asks for a property of transfers.
+pub(super) fn transfer_field(rng: &mut Rng, filter: &mut pb::Filter) {
+    match rng.below(9) {
+        0 => filter.flow_types = rng.words(&["10", "22", "odd"]),
+        1 => filter.finance_types = rng.words(&["110", "421"]),
+        2 => filter.aid_types = rng.words(AID_TYPES),
+        3 => filter.sectors = rng.words(SECTORS),
+        4 => filter.recipient_countries = rng.words(COUNTRIES),
+        5 => filter.tied_statuses = rng.words(&["3", "5"]),
+        6 => filter.disbursement_channels = rng.words(&["1", "3", "4"]),
+        7 => filter.activity_ids = rng.words(&["XM-1", "XM-10"]),
+        _ => filter.currencies = rng.words(CURRENCIES),
     }
 }
 

@@ -9,6 +9,8 @@ use annals::pb;
 
 #[path = "model_filter.rs"]
 pub(crate) mod filter;
+#[path = "model_funding.rs"]
+pub(crate) mod funding;
 #[path = "model_proof.rs"]
 pub(crate) mod proof;
 #[path = "model_text.rs"]

@@ -47,6 +47,38 @@ fn payload_matches(filter: &pb::Filter, event: &pb::Event) -> bool {
         && any(&filter.dataflows, |asked| release.is_some_and(|release| release.dataflow == *asked))
         && any(&filter.series_keys, |asked| release.is_some_and(|release| release.series_key == *asked))
         && filter.amount.as_ref().is_none_or(|range| amount_matches(range, event))
+        && transfer_matches(filter, event)
+}
+
+fn transfer_matches(filter: &pb::Filter, event: &pb::Event) -> bool {
+    let Some(transfer) = funding(event) else {
+        let asks = |fields: &[&Vec<String>]| fields.iter().any(|field| !field.is_empty());
+        return !asks(&[
+            &filter.flow_types,
+            &filter.finance_types,
+            &filter.aid_types,
+            &filter.sectors,
+            &filter.recipient_countries,
+            &filter.tied_statuses,
+            &filter.disbursement_channels,
+            &filter.activity_ids,
+            &filter.commitment_event_ids,
+            &filter.currencies,
+        ]);
+    };
+    let coded = |codes: &[pb::Code], asked: &String| {
+        codes.iter().any(|code| format!("{}:{}", code.scheme, code.value) == *asked)
+    };
+    any(&filter.flow_types, |asked| transfer.flow_type == *asked)
+        && any(&filter.finance_types, |asked| transfer.finance_type == *asked)
+        && any(&filter.aid_types, |asked| coded(&transfer.aid_types, asked))
+        && any(&filter.sectors, |asked| coded(&transfer.sectors, asked))
+        && any(&filter.recipient_countries, |asked| transfer.recipient_countries.contains(asked))
+        && any(&filter.tied_statuses, |asked| transfer.tied_status == *asked)
+        && any(&filter.disbursement_channels, |asked| transfer.disbursement_channel == *asked)
+        && any(&filter.activity_ids, |asked| transfer.activity_id == *asked)
+        && any(&filter.commitment_event_ids, |asked| transfer.commitment_event_id == *asked)
+        && any(&filter.currencies, |asked| transfer.amount.as_ref().unwrap().currency_code == *asked)
 }
 
 fn any<T>(asked: &[T], holds: impl Fn(&T) -> bool) -> bool {
@@ -62,7 +94,7 @@ fn amount_matches(range: &pb::AmountRange, event: &pb::Event) -> bool {
 }
 
 /// Reads a decimal of at most nine decimals as whole billionths.
-fn billionths_of(decimal: &str) -> i128 {
+pub(crate) fn billionths_of(decimal: &str) -> i128 {
     let digits = decimal.trim_start_matches('-');
     let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
     let value: i128 = format!("{whole}{part:0<9}").parse().unwrap();
@@ -95,12 +127,12 @@ fn release(event: &pb::Event) -> Option<&pb::StatisticalRelease> {
     if let Some(Payload::StatisticalRelease(release)) = &event.payload { Some(release) } else { None }
 }
 
-fn key(entity: &pb::EntityRef) -> &str {
+pub(crate) fn key(entity: &pb::EntityRef) -> &str {
     if entity.id.is_empty() { &entity.name } else { &entity.id }
 }
 
 /// Gives every entity that takes part, with the number of its role where it has one.
-fn roles(event: &pb::Event) -> Vec<(&pb::EntityRef, Option<i32>)> {
+pub(crate) fn roles(event: &pb::Event) -> Vec<(&pb::EntityRef, Option<i32>)> {
     let mut found = Vec::new();
     for participant in &event.participants {
         found.extend(

@@ -22,7 +22,7 @@ use crate::model::timeline::in_scope;
 use crate::model::{Demand, Draft, Model};
 
 #[path = "random_compare.rs"]
-mod compare;
+pub(crate) mod compare;
 #[path = "random_large.rs"]
 mod large;
 #[path = "random_parts.rs"]

@@ -175,7 +175,13 @@ async fn health_is_told_for_each_service() {
     use tonic_health::pb::health_client::HealthClient;
     let server = Server::start();
     let mut client = HealthClient::new(server.channel().await);
-    for service in ["", "annals.v1.EventLogService", "annals.v1.TimelineService", "annals.v1.AdminService"] {
+    for service in [
+        "",
+        "annals.v1.EventLogService",
+        "annals.v1.TimelineService",
+        "annals.v1.AdminService",
+        "annals.v1.FundingService",
+    ] {
         let request = HealthCheckRequest { service: service.to_owned() };
         assert_eq!(client.check(request).await.unwrap().into_inner().status, 1, "{service}");
     }

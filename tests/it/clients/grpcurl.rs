@@ -67,6 +67,7 @@ fn lists_and_describes() {
     let expected = [
         "annals.v1.AdminService",
         "annals.v1.EventLogService",
+        "annals.v1.FundingService",
         "annals.v1.TimelineService",
         "grpc.health.v1.Health",
         "grpc.reflection.v1.ServerReflection",
