@@ -3,6 +3,7 @@
 //! Each is a pure function of the question and of the events that stand in its state of knowledge, read from the index
 //! and the log, and never stored: so every answer can be asked as of any position and any known time.
 
+pub mod series;
 pub mod standing;
 
 pub use standing::{Events, standing, streams_of};
