@@ -34,8 +34,9 @@ use crate::log::{Log, LogConfig, OpenError, OpenProgress};
 use crate::pb;
 use crate::pb::admin_service_server::AdminServiceServer;
 use crate::pb::event_log_service_server::EventLogServiceServer;
+use crate::pb::series_service_server::SeriesServiceServer;
 use crate::pb::timeline_service_server::TimelineServiceServer;
-use crate::service::{Admin, Context, EventLog, Phase, Timeline};
+use crate::service::{Admin, Context, EventLog, Phase, Series, Timeline};
 
 /// Says why the server did not start, or did not stop well.
 #[derive(Debug, thiserror::Error)]
@@ -79,8 +80,13 @@ const HTTP2_KEEPALIVE: Duration = Duration::from_secs(20);
 /// How long a ping may stay unanswered.
 const HTTP2_KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
-const SERVICES: &[&str] =
-    &["", "annals.v1.EventLogService", "annals.v1.TimelineService", "annals.v1.AdminService"];
+const SERVICES: &[&str] = &[
+    "",
+    "annals.v1.EventLogService",
+    "annals.v1.TimelineService",
+    "annals.v1.SeriesService",
+    "annals.v1.AdminService",
+];
 
 /// A service with the limits and encodings of every service.
 macro_rules! served {
@@ -220,6 +226,7 @@ pub fn routes(context: &Context, health: HealthServer<impl Health>) -> Result<Ro
     let size = context.limits.message_bytes_max;
     let event_log = served!(EventLogServiceServer, EventLog(context.clone()), size);
     let timeline = served!(TimelineServiceServer, Timeline(context.clone()), size);
+    let series = served!(SeriesServiceServer, Series(context.clone()), size);
     let admin = served!(AdminServiceServer, Admin(context.clone()), size);
     // Each version lists both, whichever a client asks: the widespread grpcurl 1.8 speaks only v1alpha.
     let reflection = || {
@@ -232,6 +239,7 @@ pub fn routes(context: &Context, health: HealthServer<impl Health>) -> Result<Ro
     };
     Ok(Routes::new(event_log)
         .add_service(timeline)
+        .add_service(series)
         .add_service(admin)
         .add_service(
             health.accept_compressed(CompressionEncoding::Gzip).accept_compressed(CompressionEncoding::Zstd),

@@ -51,8 +51,7 @@ pub fn values<'a>(book: &'a Book, asked: &'a CellsAsked) -> impl Iterator<Item =
             return None;
         }
         let previous = before.last();
-        let (absolute, percent) =
-            previous.map_or((None, None), |previous| changes(previous, current));
+        let (absolute, percent) = previous.map_or((None, None), |previous| changes(previous, current));
         Some(pb::SeriesValue {
             cell: Some(Sheet::cell(series, key, current)),
             current: Some(current.wire()),
@@ -162,14 +161,18 @@ fn against_the_version_before(doubts: &mut Doubts, before: Option<&Version>, cur
     let held = before.is_some_and(|before| before.state != State::Withdrawn);
     if !held {
         match stated.action() {
-            Action::Replace => doubts.add(Code::ReplacedNothing, "REPLACE of a cell that held no observation"),
+            Action::Replace => {
+                doubts.add(Code::ReplacedNothing, "REPLACE of a cell that held no observation")
+            }
             Action::Delete => doubts.add(Code::DeletedNothing, "DELETE of a cell that held no observation"),
             Action::Merge | Action::Unspecified => {}
         }
     }
     let Some(before) = before else { return };
     let old = &before.release.stated;
-    for (what, from, to) in [("unit", &old.unit, &stated.unit), ("base period", &old.base_period, &stated.base_period)] {
+    for (what, from, to) in
+        [("unit", &old.unit, &stated.unit), ("base period", &old.base_period, &stated.base_period)]
+    {
         if from != to {
             doubts.add(Code::UnitChanged, format!("{what} {from:?} became {to:?}"));
         }

@@ -42,7 +42,9 @@ pub fn comparisons(event: &pb::Event) -> Vec<(String, &pb::Comparison, &[pb::Lin
             });
             found.collect()
         }
-        Some(Payload::Agreement(_) | Payload::FundingTransfer(_) | Payload::Visit(_) | Payload::Custom(_))
+        Some(
+            Payload::Agreement(_) | Payload::FundingTransfer(_) | Payload::Visit(_) | Payload::Custom(_),
+        )
         | None => Vec::new(),
     }
 }

@@ -44,7 +44,8 @@ pub fn compare(base: Side<'_>, side: Side<'_>, asked: &CompareAsked) -> PeriodCo
         super::period_value(side.own, &of)
     };
     let (base_valued, valued) = (half(base, &asked.base), half(side, &asked.period));
-    let books: Vec<&Book> = [Some(base.own), Some(side.own), base.other, side.other].into_iter().flatten().collect();
+    let books: Vec<&Book> =
+        [Some(base.own), Some(side.own), base.other, side.other].into_iter().flatten().collect();
     let absent_is_zero = asked.absent_is_zero;
     let base = Half { side: base, span: &asked.base, valued: base_valued, absent_is_zero };
     let value = Half { side, span: &asked.period, valued, absent_is_zero };

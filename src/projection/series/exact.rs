@@ -170,7 +170,8 @@ mod tests {
         let sum = exact("0.1", 0).unwrap().plus(exact("2.25", 0).unwrap()).unwrap();
         assert_eq!(sum.text(), "2.35");
         assert_eq!(exact("9999999999999999999999999999", 15).map(Exact::text), None);
-        let (large, small) = (exact("9999999999999999999999999999", 0), exact("0.0000000000000000000000000001", 0));
+        let (large, small) =
+            (exact("9999999999999999999999999999", 0), exact("0.0000000000000000000000000001", 0));
         assert!(large.unwrap().plus(small.unwrap()).is_none(), "56 digits");
         assert!(exact("1.50", 0).unwrap().equals(exact("1.5", 0).unwrap()));
         assert_eq!(canonical("1.500"), "1.5");

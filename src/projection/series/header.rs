@@ -26,7 +26,9 @@ fn header(series: &SeriesId, sheet: &Sheet) -> pb::Series {
         let last = sheet.cells.iter().filter_map(|(key, versions)| Some((key, versions.last()?)));
         last.filter(|(_, current)| current.is_present())
     };
-    let period = |found: Option<(&CellKey, &Version)>| found.and_then(|(_, version)| version.observation.period.clone());
+    let period = |found: Option<(&CellKey, &Version)>| {
+        found.and_then(|(_, version)| version.observation.period.clone())
+    };
     let value_count = present().count();
     let (first, last) = (sheet.releases.first(), sheet.releases.last());
     pb::Series {
@@ -65,7 +67,8 @@ fn caveats(sheet: &Sheet) -> Vec<pb::SeriesCaveat> {
             found.push(pb::SeriesCaveat { code: code.into(), text, event_id: release.event.id.clone() });
         };
         if old.unit != new.unit || old.unit_multiplier != new.unit_multiplier {
-            let unit = |stated: &pb::StatisticalRelease| format!("{} x 10^{}", stated.unit, stated.unit_multiplier);
+            let unit =
+                |stated: &pb::StatisticalRelease| format!("{} x 10^{}", stated.unit, stated.unit_multiplier);
             add(Code::UnitChanged, format!("unit {} became {}", unit(old), unit(new)));
         }
         if old.frequency != new.frequency {

@@ -149,9 +149,8 @@ fn look<'a>(index: usize, group: &Group<'a>, asked: &PeriodAsked, found: &mut Fo
 fn can_be_part(version: &Version) -> bool {
     let observation = &version.observation;
     let period = observation.period.as_ref();
-    let whole = period.is_some_and(|period| {
-        period.shape() == pb::time_span::Shape::Period && !is_marked(period)
-    });
+    let whole =
+        period.is_some_and(|period| period.shape() == pb::time_span::Shape::Period && !is_marked(period));
     let is_bound = !matches!(
         observation.qualifier(),
         pb::AmountQualifier::Unspecified

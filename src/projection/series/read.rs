@@ -66,7 +66,8 @@ pub fn read(log: &Log, filter: &Filter, selector: &Selector, scope: Scope) -> Re
             continue;
         };
         let observations = std::mem::take(&mut stated.observations);
-        releases.push((Release { position, known_at, event, stated, superseded, asked, later }, observations));
+        releases
+            .push((Release { position, known_at, event, stated, superseded, asked, later }, observations));
     }
     Ok(Book::of(releases, &selector.dimensions))
 }

@@ -106,7 +106,9 @@ impl Version {
     pub fn is_qualified(&self) -> bool {
         !matches!(
             self.observation.qualifier(),
-            pb::AmountQualifier::Unspecified | pb::AmountQualifier::Exact | pb::AmountQualifier::RoundedAmount
+            pb::AmountQualifier::Unspecified
+                | pb::AmountQualifier::Exact
+                | pb::AmountQualifier::RoundedAmount
         )
     }
 

@@ -102,7 +102,9 @@ pub fn rounds(book: &Book) -> Vec<pb::RevisionRound> {
             let counted = match (held, version.is_present()) {
                 (false, true) => &mut round.added_count,
                 (true, false) => &mut round.withdrawn_count,
-                (true, true) if before.is_some_and(|before| !version.agrees(before)) => &mut round.revised_count,
+                (true, true) if before.is_some_and(|before| !version.agrees(before)) => {
+                    &mut round.revised_count
+                }
                 (true, true) | (false, false) => &mut round.repeated_count,
             };
             *counted = counted.saturating_add(1);
