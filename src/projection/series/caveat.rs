@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::book::{Book, CellKey, SeriesId, Sheet, is_marked};
+use super::book::{Book, CellKey, Sheet, is_marked};
 use super::exact::{self, Exact};
 use super::version::Version;
 use crate::domain::Measure;
@@ -60,7 +60,7 @@ pub fn values<'a>(book: &'a Book, asked: &'a CellsAsked) -> impl Iterator<Item =
             percent_change: percent,
             version_count: count(versions.len()),
             revision_count: count(revisions(versions)),
-            caveats: caveats(series, sheet, key, versions),
+            caveats: caveats(sheet, key, versions),
         })
     })
 }
@@ -125,7 +125,7 @@ impl Doubts {
 }
 
 /// Gives what is doubtful about a cell, by the number of the code.
-fn caveats(_: &SeriesId, sheet: &Sheet, key: &CellKey, versions: &[Version]) -> Vec<pb::SeriesCaveat> {
+fn caveats(sheet: &Sheet, key: &CellKey, versions: &[Version]) -> Vec<pb::SeriesCaveat> {
     let Some((current, before)) = versions.split_last() else { return Vec::new() };
     let mut doubts = Doubts(Vec::new());
     if current.is_provisional() {
@@ -152,8 +152,26 @@ fn caveats(_: &SeriesId, sheet: &Sheet, key: &CellKey, versions: &[Version]) -> 
     if current.observation.obs_status == "B" {
         doubts.add(Code::Break, "the series breaks here");
     }
+    if key.is_exact() && !has_length_of(&current.release.stated.frequency, key.end.saturating_sub(key.start))
+    {
+        let frequency = &current.release.stated.frequency;
+        doubts.add(Code::OffFrequency, format!("the period is not one unit of frequency {frequency}"));
+    }
     doubts.0.sort_by_key(|caveat| caveat.code);
     doubts.0
+}
+
+/// Tells whether a period can be one unit of a frequency (SDMX CL_FREQ), by its days: a year may be a fiscal one.
+fn has_length_of(frequency: &str, days: i32) -> bool {
+    match frequency {
+        "A" => (365..=366).contains(&days),
+        "S" => (181..=184).contains(&days),
+        "Q" => (90..=92).contains(&days),
+        "M" => (28..=31).contains(&days),
+        "W" => days == 7,
+        "D" => days == 1,
+        _ => true,
+    }
 }
 
 fn against_the_version_before(doubts: &mut Doubts, before: Option<&Version>, current: &Version) {
