@@ -400,8 +400,8 @@ fn doubts(table: &Table<'_>, place: &Place, said: &[Said<'_>]) -> Vec<(i32, Stri
     let length = bounds.1.saturating_sub(bounds.0);
     let usual = match stated.frequency.as_str() {
         "A" => length == 365 || length == 366,
-        "Q" => length >= 90 && length <= 92,
-        "M" => length >= 28 && length <= 31,
+        "Q" => (90..=92).contains(&length),
+        "M" => (28..=31).contains(&length),
         "D" => length == 1,
         _ => true,
     };
@@ -553,9 +553,9 @@ pub(crate) fn headers(model: &Model, asked: &Asked) -> Vec<pb::Series> {
     let tables = tables(model, asked);
     let header = |(name, table): (&Name, &Table<'_>)| {
         let latest = |field: fn(&pb::StatisticalRelease) -> &String| {
-            let stated =
+            let mut stated =
                 table.vintages.iter().map(|vintage| field(vintage.stated)).filter(|text| !text.is_empty());
-            stated.last().cloned().unwrap_or_default()
+            stated.next_back().cloned().unwrap_or_default()
         };
         let streams: BTreeSet<String> =
             table.vintages.iter().map(|vintage| vintage.event.event.stream.clone()).collect();

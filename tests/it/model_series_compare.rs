@@ -93,6 +93,7 @@ fn is_part(said: &Said<'_>) -> bool {
         && observation.qualifier <= 3
 }
 
+#[expect(clippy::too_many_lines, reason = "the rule in one piece, as the API states it")]
 pub(crate) fn period_value(tables: &Tables<'_>, text: &str, days: Days, zero: bool, first: bool) -> Valued {
     let (from, to) = (days.0.number(), days.1.number());
     let mut groups: BTreeMap<(&Name, &Dimensions), Vec<(&Place, &Said<'_>)>> = BTreeMap::new();

@@ -245,17 +245,14 @@ impl World {
             |rng: &mut Rng, usual: &str, other: &str| if rng.chance(92) { usual } else { other }.to_owned();
         let dimensions =
             if self.rng.chance(50) { vec![("AREA".to_owned(), self.text(&["AL", "FR"]))] } else { vec![] };
+        let other = Rng::new(self.model.head().0).word(&["PERCENT", "INDEX", "GBP"]);
         pb::StatisticalRelease {
             dataflow: self.text(FLOWS),
             frequency: series_key.split('.').next().unwrap().to_owned(),
             series_key,
             dimensions: dimensions.into_iter().collect(),
             indicator: self.text(&["", "Arrivals", "People"]),
-            unit: odd(
-                &mut self.rng,
-                "PERSONS",
-                *Rng::new(self.model.head().0).pick(&["PERCENT", "INDEX", "GBP"]),
-            ),
+            unit: odd(&mut self.rng, "PERSONS", &other),
             unit_multiplier: if self.rng.chance(85) {
                 0
             } else {
@@ -338,6 +335,7 @@ impl World {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm a question")]
     fn ask(&mut self, seen: &mut Seen) {
         let asked = self.asked();
         let wire = |scope: Scope| {

@@ -118,7 +118,7 @@ async fn small_boat_arrivals_are_known_as_each_release_had_them() {
 
 /// Withdraws what the source dropped and the packed file does not say: known answers 45,774 and 29,437.
 async fn the_totals_once_withdrawn(server: &Server, client: &mut Client) {
-    let mut drop = async |name: &str, day: &str, cells: &[Value]| {
+    let drop = async |name: &str, day: &str, cells: &[Value]| {
         let key = format!("Q.small-boat-arrivals.{name}");
         let release = json!({
             "dataflow": "GB.HO:IRR_D01(1.0)", "seriesKey": key, "frequency": "Q", "unit": "PERSONS",

@@ -39,6 +39,12 @@ impl SeriesId {
     }
 }
 
+/// Seconds and nanoseconds; `None` for a bound without a time of day.
+type Moment = Option<(i64, i32)>;
+
+/// Cells with their versions.
+type Cells<'a> = Vec<(&'a CellKey, &'a [Version])>;
+
 /// Names one cell of a series, in the order of answers.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CellKey {
@@ -49,7 +55,7 @@ pub struct CellKey {
     /// Last day that it can begin on, and first that it can end on.
     inner: (i32, i32),
     /// Moments of start and end, where the period has times of day.
-    moments: (Option<(i64, i32)>, Option<(i64, i32)>),
+    moments: (Moment, Moment),
     /// Dimensions.
     pub dimensions: Dimensions,
 }
@@ -122,7 +128,7 @@ pub struct Group<'a> {
     /// The set of dimensions.
     pub dimensions: &'a Dimensions,
     /// Its cells, in order.
-    pub cells: Vec<(&'a CellKey, &'a [Version])>,
+    pub cells: Cells<'a>,
 }
 
 impl Book {
@@ -160,7 +166,7 @@ impl Book {
     /// Gives the cells by series and set of dimensions.
     #[must_use]
     pub fn groups(&self) -> Vec<Group<'_>> {
-        let mut groups: BTreeMap<(&SeriesId, &Dimensions), Vec<(&CellKey, &[Version])>> = BTreeMap::new();
+        let mut groups: BTreeMap<(&SeriesId, &Dimensions), Cells<'_>> = BTreeMap::new();
         for (series, _, key, versions) in self.cells() {
             groups.entry((series, &key.dimensions)).or_default().push((key, versions));
         }
