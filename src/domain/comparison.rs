@@ -2,7 +2,7 @@
 
 use rust_decimal::Decimal as Exact;
 
-use super::{AmountQualifier, CaveatCode, Decimal, Findings, Measure, TimeSpan};
+use super::{AmountQualifier, CaveatCode, Day, Decimal, Findings, Measure, TimeSpan};
 
 /// Decimals of a computed change: a thousandth of a per cent tells every stated figure apart.
 const COMPUTED_SCALE: u32 = 3;
@@ -30,16 +30,14 @@ impl Comparison {
     /// Gives the change that follows from the two values, to three decimals, halves away from zero.
     #[must_use]
     pub fn computed(&self) -> Option<Exact> {
-        self.change(self.base_value.as_ref()?.value(), self.value.as_ref()?.value())
+        Self::change_between(self.measure?, self.base_value.as_ref()?.value(), self.value.as_ref()?.value())
     }
 
     /// Gives the change that follows from the two values after each is divided by the days of its period.
     #[must_use]
     pub fn computed_per_day(&self) -> Option<Exact> {
-        let (base_days, days) = self.lengths()?;
-        let base = self.base_value.as_ref()?.value().checked_div(Exact::from(base_days))?;
-        let value = self.value.as_ref()?.value().checked_div(Exact::from(days))?;
-        self.change(base, value)
+        let base = self.base_value.as_ref()?.value();
+        Self::change_per_day(self.measure?, base, self.value.as_ref()?.value(), self.lengths()?)
     }
 
     /// Tells whether the periods have the same length; `None` when a length is not known.
@@ -55,8 +53,10 @@ impl Comparison {
         Some((self.base_period.as_ref()?.length_days()?, self.period.as_ref()?.length_days()?))
     }
 
-    fn change(&self, base: Exact, value: Exact) -> Option<Exact> {
-        let change = match self.measure? {
+    /// Gives the change from one value to another in the unit of a measure, to three decimals, halves away from zero.
+    #[must_use]
+    pub fn change_between(measure: Measure, base: Exact, value: Exact) -> Option<Exact> {
+        let change = match measure {
             Measure::PercentChange => {
                 value.checked_sub(base)?.checked_div(base)?.checked_mul(Exact::ONE_HUNDRED)?
             }
@@ -64,8 +64,29 @@ impl Comparison {
             Measure::Ratio => value.checked_div(base)?,
             Measure::RecordHigh | Measure::RecordLow => return None,
         };
-        let midpoint = rust_decimal::RoundingStrategy::MidpointAwayFromZero;
-        Some(change.round_dp_with_strategy(COMPUTED_SCALE, midpoint))
+        Some(rounded(change))
+    }
+
+    /// Gives the change from one value to another after each is divided by the days of its period.
+    #[must_use]
+    pub fn change_per_day(
+        measure: Measure,
+        base: Exact,
+        value: Exact,
+        (base_days, days): (i32, i32),
+    ) -> Option<Exact> {
+        // Each is multiplied by the days of the other, so that there is one division, and nothing is rounded before.
+        let (base_days, days) = (Exact::from(base_days), Exact::from(days));
+        let (base, value) = (base.checked_mul(days)?, value.checked_mul(base_days)?);
+        match measure {
+            Measure::AbsoluteChange | Measure::PercentagePoints => {
+                let both = base_days.checked_mul(days)?;
+                Some(rounded(value.checked_sub(base)?.checked_div(both)?))
+            }
+            Measure::PercentChange | Measure::Ratio | Measure::RecordHigh | Measure::RecordLow => {
+                Self::change_between(measure, base, value)
+            }
+        }
     }
 
     /// Remarks on periods that differ, and on a stated change that its values do not give.
@@ -88,33 +109,50 @@ impl Comparison {
         }
     }
 
-    /// Tells whether a stated change is the computed one within the stated rounding: half a unit of its last place.
     fn agrees(&self, stated: Exact, computed: Exact) -> bool {
-        // Twice the difference against a whole unit: half a unit may lie beyond what the type can hold.
-        let unit = Exact::new(1, stated.scale());
-        let twice = stated.checked_sub(computed).and_then(|apart| apart.abs().checked_mul(Exact::TWO));
-        let near = twice.is_some_and(|twice| twice <= unit);
-        // "Fell by over 90 %" speaks of the size of the change in its direction.
-        let same_direction = stated.is_sign_negative() == computed.is_sign_negative();
-        let (size, stated_size) = (computed.abs(), stated.abs());
-        match self.qualifier {
-            None | Some(AmountQualifier::Exact | AmountQualifier::Rounded | AmountQualifier::About) => near,
-            Some(AmountQualifier::Over | AmountQualifier::AtLeast) => same_direction && size >= stated_size,
-            Some(AmountQualifier::UpTo | AmountQualifier::Under | AmountQualifier::Nearly) => {
-                same_direction && size <= stated_size
-            }
+        is_agreed(stated, self.qualifier, computed)
+    }
+}
+
+fn rounded(change: Exact) -> Exact {
+    let midpoint = rust_decimal::RoundingStrategy::MidpointAwayFromZero;
+    change.round_dp_with_strategy(COMPUTED_SCALE, midpoint)
+}
+
+/// Tells whether a stated change is the computed one within the stated rounding: half a unit of its last place.
+#[must_use]
+pub fn is_agreed(stated: Exact, qualifier: Option<AmountQualifier>, computed: Exact) -> bool {
+    // Twice the difference against a whole unit: half a unit may lie beyond what the type can hold.
+    let unit = Exact::new(1, stated.scale());
+    let twice = stated.checked_sub(computed).and_then(|apart| apart.abs().checked_mul(Exact::TWO));
+    let near = twice.is_some_and(|twice| twice <= unit);
+    // "Fell by over 90 %" speaks of the size of the change in its direction.
+    let same_direction = stated.is_sign_negative() == computed.is_sign_negative();
+    let (size, stated_size) = (computed.abs(), stated.abs());
+    match qualifier {
+        None | Some(AmountQualifier::Exact | AmountQualifier::Rounded | AmountQualifier::About) => near,
+        Some(AmountQualifier::Over | AmountQualifier::AtLeast) => same_direction && size >= stated_size,
+        Some(AmountQualifier::UpTo | AmountQualifier::Under | AmountQualifier::Nearly) => {
+            same_direction && size <= stated_size
         }
     }
 }
 
 /// Tells whether two spans begin on the same day of the year and end on the same day of the year.
 fn same_calendar_span(one: &TimeSpan, other: &TimeSpan) -> bool {
-    let ends = |span: &TimeSpan| {
-        let start = span.earliest_start?.to_civil()?;
-        let end = span.latest_end?.to_civil()?;
+    let ends = |span: &TimeSpan| Some((span.earliest_start?, span.latest_end?));
+    ends(one).zip(ends(other)).is_some_and(|(one, other)| is_same_place(one, other))
+}
+
+/// Tells whether two spans, [start, end), have the same place in the calendar: from the same day of a year to the same
+/// day of as many years later.
+#[must_use]
+pub fn is_same_place(one: (Day, Day), other: (Day, Day)) -> bool {
+    let place = |(start, end): (Day, Day)| {
+        let (start, end) = (start.to_civil()?, end.to_civil()?);
         Some(((start.1, start.2), (end.1, end.2), end.0 - start.0))
     };
-    ends(one).is_some() && ends(one) == ends(other)
+    place(one).is_some() && place(one) == place(other)
 }
 
 #[cfg(test)]

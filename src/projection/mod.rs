@@ -4,6 +4,7 @@
 //! and the log, and never stored: so every answer can be asked as of any position and any known time.
 
 pub mod funding;
+pub mod series;
 pub mod standing;
 
 pub use standing::{Events, standing, streams_of};

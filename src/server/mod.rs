@@ -35,8 +35,9 @@ use crate::pb;
 use crate::pb::admin_service_server::AdminServiceServer;
 use crate::pb::event_log_service_server::EventLogServiceServer;
 use crate::pb::funding_service_server::FundingServiceServer;
+use crate::pb::series_service_server::SeriesServiceServer;
 use crate::pb::timeline_service_server::TimelineServiceServer;
-use crate::service::{Admin, Context, EventLog, Funding, Phase, Timeline};
+use crate::service::{Admin, Context, EventLog, Funding, Phase, Series, Timeline};
 
 /// Says why the server did not start, or did not stop well.
 #[derive(Debug, thiserror::Error)]
@@ -84,8 +85,9 @@ const SERVICES: &[&str] = &[
     "",
     "annals.v1.EventLogService",
     "annals.v1.TimelineService",
-    "annals.v1.AdminService",
     "annals.v1.FundingService",
+    "annals.v1.SeriesService",
+    "annals.v1.AdminService",
 ];
 
 /// A service with the limits and encodings of every service.
@@ -226,6 +228,7 @@ pub fn routes(context: &Context, health: HealthServer<impl Health>) -> Result<Ro
     let size = context.limits.message_bytes_max;
     let event_log = served!(EventLogServiceServer, EventLog(context.clone()), size);
     let timeline = served!(TimelineServiceServer, Timeline(context.clone()), size);
+    let series = served!(SeriesServiceServer, Series(context.clone()), size);
     let admin = served!(AdminServiceServer, Admin(context.clone()), size);
     let funding = served!(FundingServiceServer, Funding(context.clone()), size);
     // Each version lists both, whichever a client asks: the widespread grpcurl 1.8 speaks only v1alpha.
@@ -239,6 +242,7 @@ pub fn routes(context: &Context, health: HealthServer<impl Health>) -> Result<Ro
     };
     Ok(Routes::new(event_log)
         .add_service(timeline)
+        .add_service(series)
         .add_service(admin)
         .add_service(funding)
         .add_service(

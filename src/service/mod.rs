@@ -10,10 +10,12 @@ pub mod page;
 pub mod present;
 pub mod proof;
 pub mod read;
+pub mod series;
 pub mod timeline;
 
 pub use admin::Admin;
 pub use context::{Context, Phase};
 pub use event_log::EventLog;
 pub use funding::Funding;
+pub use series::Series;
 pub use timeline::Timeline;

@@ -13,6 +13,7 @@ pub mod page_token;
 pub mod paging;
 pub mod proof;
 pub mod scan;
+pub mod series;
 pub mod status;
 
 use std::sync::LazyLock;

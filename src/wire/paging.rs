@@ -53,7 +53,9 @@ macro_rules! page_requests {
     )+};
 }
 
-page_requests!(ListEntriesRequest, GetEntryHistoryRequest, ListTransfersRequest);
+page_requests!(ListEntriesRequest, GetEntryHistoryRequest);
+page_requests!(ListTransfersRequest);
+page_requests!(ListSeriesRequest, GetSeriesRequest, ListVintagesRequest, CountRevisionsRequest);
 
 /// Which page of which state of knowledge, held against its token.
 #[derive(Clone, Copy, Debug)]

@@ -92,7 +92,7 @@ impl Rng {
         &from[self.index(from.len())]
     }
 
-    fn word(&mut self, from: &[&str]) -> String {
+    pub(crate) fn word(&mut self, from: &[&str]) -> String {
         (*self.pick(from)).to_owned()
     }
 
