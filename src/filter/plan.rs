@@ -2,7 +2,7 @@
 
 use roaring::RoaringBitmap;
 
-use super::{AmountRange, Filter, Needle};
+use super::{AmountRange, Asks, Filter, Needle};
 use crate::domain::{Position, TermField};
 use crate::index::{Part, View};
 
@@ -35,6 +35,13 @@ impl Filter {
         }
         if let Some(range) = &self.amount {
             found &= with_amount(range, part);
+        }
+        if !self.timelines.is_empty() && !found.is_empty() {
+            let mut any = RoaringBitmap::new();
+            for asks in self.timelines.iter().filter_map(|saved| saved.asks.as_ref()) {
+                any |= asks.slots(part, slots);
+            }
+            found &= any;
         }
         found
     }
@@ -97,6 +104,25 @@ impl Filter {
         let start = part.base().next().max(down_to);
         let searched = if more { positions.last().copied().unwrap_or(start) } else { start };
         (positions, searched)
+    }
+}
+
+impl Asks {
+    fn slots(&self, part: &dyn Part, slots: u32) -> RoaringBitmap {
+        let mut found = self.filter.slots(part, slots);
+        if let Some(window) = &self.window {
+            let columns = part.columns();
+            let without: Vec<u16> = slots_of(&found)
+                .filter(|slot| {
+                    let bounds = columns.bounds(*slot);
+                    bounds.and_then(|bounds| window.matches(bounds, columns.is_qualified(*slot))).is_none()
+                })
+                .collect();
+            for slot in without {
+                found.remove(u32::from(slot));
+            }
+        }
+        found
     }
 }
 

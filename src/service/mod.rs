@@ -3,13 +3,16 @@
 pub mod admin;
 pub mod backup;
 pub mod context;
+pub mod diff;
 pub mod event_log;
 pub mod history;
 pub mod page;
 pub mod present;
 pub mod proof;
 pub mod read;
+pub mod saved;
 pub mod timeline;
+pub mod watch;
 
 pub use admin::Admin;
 pub use context::{Context, Phase};

@@ -5,6 +5,7 @@ use tonic::{Request, Response, Status};
 use super::Context;
 use super::context::refused;
 use super::page::Page;
+use super::watch::Messages;
 use crate::domain::{EventId, Position};
 use crate::filter::Filter;
 use crate::index::Scope;
@@ -14,7 +15,7 @@ use crate::pb::timeline_service_server::TimelineService;
 use crate::timeline::{CountRequest, Key, Version, count, history, list};
 use crate::wire::decode::{self, HistoryRequest};
 use crate::wire::paging::Paged;
-use crate::wire::{PageToken, RequestError, encode};
+use crate::wire::{PageToken, RequestError, diff, encode, saved};
 
 /// Timelines, over gRPC.
 #[derive(Clone, Debug)]
@@ -57,6 +58,68 @@ impl TimelineService for Timeline {
         });
         answer.await.map(Response::new)
     }
+
+    async fn diff_entries(
+        &self,
+        request: Request<pb::DiffEntriesRequest>,
+    ) -> Result<Response<pb::DiffEntriesResponse>, Status> {
+        let log = self.0.log()?;
+        let (store, head) = (log.store_id(), log.head().position);
+        let asked = diff::diff_entries(request.get_ref(), &self.0.limits, store, head);
+        let asked = asked.map_err(|error| refused(&error))?;
+        self.0.query(move |context| context.diff_entries(&log, asked)).await.map(Response::new)
+    }
+
+    type WatchEntriesStream = Messages<pb::WatchEntriesResponse>;
+
+    async fn watch_entries(
+        &self,
+        request: Request<pb::WatchEntriesRequest>,
+    ) -> Result<Response<Self::WatchEntriesStream>, Status> {
+        self.0.watch_entries(request.get_ref()).await.map(Response::new)
+    }
+
+    async fn create_timeline(
+        &self,
+        request: Request<pb::CreateTimelineRequest>,
+    ) -> Result<Response<pb::CreateTimelineResponse>, Status> {
+        self.0.create_timeline(request.get_ref()).await.map(Response::new)
+    }
+
+    async fn update_timeline(
+        &self,
+        request: Request<pb::UpdateTimelineRequest>,
+    ) -> Result<Response<pb::UpdateTimelineResponse>, Status> {
+        self.0.update_timeline(request.get_ref()).await.map(Response::new)
+    }
+
+    async fn get_timeline(
+        &self,
+        request: Request<pb::GetTimelineRequest>,
+    ) -> Result<Response<pb::GetTimelineResponse>, Status> {
+        let log = self.0.log()?;
+        let asked = saved::get(request.get_ref(), log.head().position);
+        let (id, scope) = asked.map_err(|error| refused(&error))?;
+        self.0.query(move |context| context.get_timeline(&log, &id, scope)).await.map(Response::new)
+    }
+
+    async fn list_timelines(
+        &self,
+        request: Request<pb::ListTimelinesRequest>,
+    ) -> Result<Response<pb::ListTimelinesResponse>, Status> {
+        let log = self.0.log()?;
+        let (store, head) = (log.store_id(), log.head().position);
+        let asked = saved::list(request.get_ref(), &self.0.limits, store, head);
+        let turn = asked.map_err(|error| refused(&error))?;
+        self.0.query(move |context| context.list_timelines(&log, &turn)).await.map(Response::new)
+    }
+
+    async fn delete_timeline(
+        &self,
+        request: Request<pb::DeleteTimelineRequest>,
+    ) -> Result<Response<pb::DeleteTimelineResponse>, Status> {
+        self.0.delete_timeline(request.get_ref()).await.map(Response::new)
+    }
 }
 
 impl Context {
@@ -64,8 +127,8 @@ impl Context {
     ///
     /// # Errors
     /// When the filter names what is not there, or the log cannot be read.
-    pub fn resolved(&self, _log: &Log, filter: Filter, _scope: Scope) -> Result<Filter, Status> {
-        Ok(filter)
+    pub fn resolved(&self, log: &Log, filter: Filter, scope: Scope) -> Result<Filter, Status> {
+        self.with_timelines(log, filter, scope.as_of)
     }
 
     fn list_entries(

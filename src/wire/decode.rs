@@ -52,10 +52,15 @@ pub fn same_store(expected: &str, store: StoreId) -> Result<(), RequestError> {
 
 /// Reads a scope; `as_of` 0 is left 0.
 pub fn scope(findings: &mut Findings, found: Option<&pb::Scope>) -> Scope {
+    scope_at(findings, "scope", found)
+}
+
+/// Reads a scope in a field of another name; `as_of` 0 is left 0.
+pub fn scope_at(findings: &mut Findings, field: &'static str, found: Option<&pb::Scope>) -> Scope {
     let Some(found) = found else {
         return Scope::up_to(Position::ZERO);
     };
-    let known_at = findings.at("scope", |f| moment(f, "known_at", found.known_at.as_ref()));
+    let known_at = findings.at(field, |f| moment(f, "known_at", found.known_at.as_ref()));
     Scope { as_of: Position(found.as_of_position), known_at: known_at.unwrap_or(Timestamp::MAX) }
 }
 
@@ -140,7 +145,9 @@ pub fn list_entries(
     })
 }
 
-const fn order_of(number: i32) -> Option<Order> {
+/// Reads an order of entries.
+#[must_use]
+pub const fn order_of(number: i32) -> Option<Order> {
     match number {
         1 => Some(Order::ValidStart),
         2 => Some(Order::ValidStartDescending),
@@ -386,7 +393,8 @@ pub fn subscribe(
     })
 }
 
-fn interval(
+/// Reads how often signs of life are sent, in microseconds.
+pub fn interval(
     findings: &mut Findings,
     field: &'static str,
     found: Option<&WireDuration>,

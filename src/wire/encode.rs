@@ -140,7 +140,9 @@ pub fn subscription_end(
     pb::SubscribeEventsResponse { content: Some(content) }
 }
 
-fn link_type(link_type: LinkType) -> i32 {
+/// Writes what a link says.
+#[must_use]
+pub fn link_type(link_type: LinkType) -> i32 {
     // The numbers of the vocabulary are those of the wire.
     link_type.number().into()
 }

@@ -5,14 +5,17 @@ pub mod append;
 pub mod backup;
 pub mod codec;
 pub mod decode;
+pub mod diff;
 pub mod encode;
 pub mod filter;
 pub mod limits;
 pub mod page_token;
 pub mod paging;
 pub mod proof;
+pub mod saved;
 pub mod scan;
 pub mod status;
+pub mod watch;
 
 use std::sync::LazyLock;
 
