@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use annals::clock::{Clock as _, IdSource as _, Manual};
 use annals::codec::stored::AppendPlace;
+use annals::codec::texts::Texts;
 use annals::codec::{Prepared, Writer, facts_of, prepare, present, server_fields};
 use annals::domain::{
     EventFacts, EventId, Findings, KnowledgeLink, Position, RecordForm, Revision, Shape, StoreId, TimeSpan,
@@ -17,6 +18,7 @@ use annals::journal::frame::{CommitRange, Frame};
 use annals::journal::{ChainHash, Record, frames_of};
 use annals::pb;
 use annals::proof::{Checkpoint, Note, VerifierKey};
+use annals::search::document::Document;
 use annals::timeline::Key;
 use annals::wire::page_token::ChainStart;
 use annals::wire::{Limits, POOL, PageToken, RequestError, append, codec, decode, filter, proof, status};
@@ -258,7 +260,10 @@ fn assert_wire_form(date: &str, zone: &str, shape: Shape) {
     assert_eq!(findings.violation_count(), 0);
 }
 
-static EVENTS: LazyLock<(Index, Vec<EventFacts>)> = LazyLock::new(|| {
+/// What an event says, and its words.
+type Said = (EventFacts, Option<Document>);
+
+static EVENTS: LazyLock<(Index, Vec<Said>)> = LazyLock::new(|| {
     let files = [
         include_str!("../examples/uk-albania/context_releases.jsonl"),
         include_str!("../examples/uk-albania/events.jsonl"),
@@ -272,12 +277,14 @@ static EVENTS: LazyLock<(Index, Vec<EventFacts>)> = LazyLock::new(|| {
         let id = EventId::from_bytes(Manual::at(NOW).salt());
         let prepared =
             prepare(event, Writer::Client, (id, NOW), &mut Findings::default()).expect("it breaks no rule");
-        let mut recorded = facts_of(&record_of(prepared)).expect("it can be indexed");
+        let record = record_of(prepared);
+        let words = Texts::of(&record).expect("it has words").map(|texts| Document::of(&texts));
+        let mut recorded = facts_of(&record).expect("it can be indexed");
         recorded.position = Position(position);
         // Links are no matter of filters.
         recorded.links.clear();
         index.fold(std::slice::from_ref(&recorded));
-        facts.push(recorded.event);
+        facts.push((recorded.event, words));
     }
     (index, facts)
 });
@@ -294,7 +301,7 @@ pub fn filter_plan(data: &[u8]) {
     let matching: Vec<Position> = events
         .iter()
         .zip(1..)
-        .filter(|(event, _)| filter.matches(event))
+        .filter(|((event, words), _)| filter.matches(event, words.as_ref()))
         .map(|(_, position)| Position(position))
         .collect();
     let view = index.view();
@@ -303,6 +310,10 @@ pub fn filter_plan(data: &[u8]) {
     while let Some(position) = filter.first_match(&view, after, view.last()) {
         found.push(position);
         after = position;
+    }
+    if filter.words_known_to().is_some() {
+        // Words that were not looked up may be in any event.
+        found.retain(|position| matching.contains(position));
     }
     assert_eq!(found, matching, "{asked:?}");
 }

@@ -6,6 +6,7 @@
     missing_docs,
     clippy::missing_errors_doc,
     clippy::too_many_lines,
+    clippy::large_enum_variant,
     clippy::allow_attributes_without_reason,
     reason = "generated code"
 )]

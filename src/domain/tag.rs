@@ -10,6 +10,15 @@ pub fn is_tag(text: &str) -> bool {
         && all(text, |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
+/// Longest id of a saved timeline, in bytes.
+pub const TIMELINE_ID_BYTES_MAX: usize = 63;
+
+/// Says whether the text is an id of a saved timeline: 1 to 63 of `a` to `z`, `0` to `9` and `-`.
+#[must_use]
+pub fn is_timeline_id(text: &str) -> bool {
+    text.len() <= TIMELINE_ID_BYTES_MAX && is_tag(text)
+}
+
 /// Says whether the text is a domain name in reverse and a version, for example
 /// `org.annals.facility_opening.v1`.
 ///

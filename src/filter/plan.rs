@@ -2,7 +2,7 @@
 
 use roaring::RoaringBitmap;
 
-use super::{AmountRange, Filter, Needle, Text};
+use super::{AmountRange, Asks, Filter, Needle, Text};
 use crate::domain::{Position, TermField};
 use crate::index::{Part, View};
 
@@ -10,16 +10,22 @@ impl Filter {
     /// Gives the slots of a part, below `slots`, whose events match.
     #[must_use]
     pub fn slots(&self, part: &dyn Part, slots: u32) -> RoaringBitmap {
-        let mut found = self.positive_slots(part, slots);
+        self.slots_if(part, slots, true)
+    }
+
+    /// Gives the slots whose events match if those of which it is not known whether they have the words asked for do,
+    /// or do not: whoever asks beyond [`Filter::words_known_to`] must look at the events themselves.
+    fn slots_if(&self, part: &dyn Part, slots: u32, unknown: bool) -> RoaringBitmap {
+        let mut found = self.positive_slots(part, slots, unknown);
         if let Some(not) = &self.not
             && !found.is_empty()
         {
-            found -= not.slots(part, slots);
+            found -= not.slots_if(part, slots, !unknown);
         }
         found
     }
 
-    fn positive_slots(&self, part: &dyn Part, slots: u32) -> RoaringBitmap {
+    fn positive_slots(&self, part: &dyn Part, slots: u32, unknown: bool) -> RoaringBitmap {
         let mut everything = RoaringBitmap::new();
         everything.insert_range(0..slots);
         // The rarest clause first: what it leaves bounds all that follows.
@@ -37,7 +43,14 @@ impl Filter {
             found &= with_amount(range, part);
         }
         for text in &self.texts {
-            retain_with_text(text, part, slots, &mut found);
+            retain_with_text(text, part, slots, unknown, &mut found);
+        }
+        if !self.timelines.is_empty() && !found.is_empty() {
+            let mut any = RoaringBitmap::new();
+            for asks in self.timelines.iter().filter_map(|saved| saved.asks.as_ref()) {
+                any |= asks.slots(part, slots, unknown);
+            }
+            found &= any;
         }
         found
     }
@@ -103,6 +116,25 @@ impl Filter {
     }
 }
 
+impl Asks {
+    fn slots(&self, part: &dyn Part, slots: u32, unknown: bool) -> RoaringBitmap {
+        let mut found = self.filter.slots_if(part, slots, unknown);
+        if let Some(window) = &self.window {
+            let columns = part.columns();
+            let without: Vec<u16> = slots_of(&found)
+                .filter(|slot| {
+                    let bounds = columns.bounds(*slot);
+                    bounds.and_then(|bounds| window.matches(bounds, columns.is_qualified(*slot))).is_none()
+                })
+                .collect();
+            for slot in without {
+                found.remove(u32::from(slot));
+            }
+        }
+        found
+    }
+}
+
 /// Gives the slots of a bitmap over one part.
 pub fn slots_of(found: &RoaringBitmap) -> impl Iterator<Item = u16> {
     found.iter().filter_map(|slot| u16::try_from(slot).ok())
@@ -137,11 +169,13 @@ fn any_of(clause: &[Needle], part: &dyn Part) -> RoaringBitmap {
     found
 }
 
-/// Events behind those that were looked up stay: whoever asks beyond must look at their words.
-fn retain_with_text(text: &Text, part: &dyn Part, slots: u32, found: &mut RoaringBitmap) {
+/// Of events behind those that were looked up it is not known whether they have the words.
+fn retain_with_text(text: &Text, part: &dyn Part, slots: u32, unknown: bool, found: &mut RoaringBitmap) {
     let known = part.slots_up_to(text.known_to()).min(slots);
     let mut kept = RoaringBitmap::new();
-    kept.insert_range(known..slots);
+    if unknown {
+        kept.insert_range(known..slots);
+    }
     if let Some(held) = text.found.as_ref().and_then(|found| found.slots(part.base())) {
         let mut held = held.clone();
         held.remove_range(known..);

@@ -85,4 +85,46 @@ impl Knowledge {
         }
         found
     }
+
+    /// Gives the events that are versions of one history, by position: those that knowledge links join, other than the
+    /// links of events that only retract. Every event of a history has the same, whichever one begins with.
+    #[must_use]
+    pub fn versions(
+        &self,
+        start: Position,
+        in_scope: impl Fn(Position, Timestamp) -> bool,
+    ) -> BTreeSet<Position> {
+        let mut found = BTreeSet::from([start]);
+        let mut pending = vec![start];
+        while let Some(position) = pending.pop() {
+            let later = self.closers(position).iter().filter(|edge| !self.only_retracts(edge.carrier));
+            let later = later.map(|edge| (edge.carrier, edge.carrier_known_at));
+            let carried = self.carried_by(position).iter().filter(|_| !self.only_retracts(position));
+            let earlier = carried.map(|edge| (edge.target, edge.target_known_at));
+            for (next, known_at) in later.chain(earlier) {
+                if in_scope(next, known_at) && found.insert(next) {
+                    pending.push(next);
+                }
+            }
+        }
+        found
+    }
+
+    /// Gives the events of which an event can change what became of them, itself included: the targets of its links,
+    /// and where it withdraws an event, what that one's links say, and so on.
+    #[must_use]
+    pub fn affected_by(&self, carrier: Position) -> BTreeSet<Position> {
+        let mut found = BTreeSet::from([carrier]);
+        let mut withdrawn = BTreeSet::from([carrier]);
+        let mut pending = vec![carrier];
+        while let Some(position) = pending.pop() {
+            for edge in self.carried_by(position) {
+                found.insert(edge.target);
+                if edge.link_type == LinkType::Retracts && withdrawn.insert(edge.target) {
+                    pending.push(edge.target);
+                }
+            }
+        }
+        found
+    }
 }

@@ -4,6 +4,7 @@ use super::disk::DiskFull;
 use crate::codec::StoredError;
 use crate::domain::{EventId, Kind, Position, Revision, StoreId};
 use crate::journal;
+use crate::search::SearchError;
 
 /// Joins an error and its causes into one text. The JSON form of the server's log has no field for an error, so
 /// causes are logged as text.
@@ -164,6 +165,19 @@ pub enum ReadError {
     /// The index names a position that the journal does not have.
     #[error("position {0} is missing from the journal")]
     Missing(Position),
+    /// Words could not be looked up.
+    #[error("words could not be looked up")]
+    Words(#[source] Box<SearchError>),
+}
+
+impl From<SearchError> for ReadError {
+    fn from(error: SearchError) -> Self {
+        match error {
+            SearchError::Journal(error) => Self::Journal(error),
+            SearchError::Stored(error) => Self::Stored(error),
+            SearchError::Building { .. } | SearchError::Store(_) => Self::Words(Box::new(error)),
+        }
+    }
 }
 
 /// Says why a log could not be opened.

@@ -3,6 +3,7 @@
 use super::Log;
 use super::error::ReadError;
 use super::reader::Reader;
+use crate::codec::facts_of;
 use crate::codec::texts::Texts;
 use crate::domain::{Position, Timestamp};
 use crate::filter::Filter;
@@ -87,7 +88,7 @@ impl Scan {
                     break;
                 }
             };
-            if !self.has_words(&record)? {
+            if !self.matches(&record)? {
                 continue;
             }
             bytes += record.content.len() + record.server_fields.len();
@@ -109,16 +110,13 @@ impl Scan {
         self.reader.chain_at(position)
     }
 
-    /// Tells whether a record has the words asked for; of records up to where they were looked up the plan has told.
-    fn has_words(&self, record: &Record) -> Result<bool, ReadError> {
-        let mut pending =
-            self.filter.texts.iter().filter(|text| text.known_to() < record.position).peekable();
-        if pending.peek().is_none() {
+    /// Tells whether a record matches that the plan gave; of records up to where words were looked up it has told.
+    fn matches(&self, record: &Record) -> Result<bool, ReadError> {
+        if self.filter.words_known_to().is_none_or(|known| record.position <= known) {
             return Ok(true);
         }
-        let Some(texts) = Texts::of(record)? else { return Ok(false) };
-        let document = Document::of(&texts);
-        Ok(pending.all(|text| text.query.phrases.iter().all(|phrase| document.weight(phrase) > 0)))
+        let words = Texts::of(record)?.map(|texts| Document::of(&texts));
+        Ok(self.filter.matches(&facts_of(record)?.event, words.as_ref()))
     }
 
     /// Gives the last position that the scan has behind it when it comes to a position.

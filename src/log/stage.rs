@@ -77,7 +77,7 @@ impl Stage {
     #[must_use]
     pub fn first_match(&self, filter: &Filter, after: Position) -> Option<Position> {
         let mut staged = self.facts.iter().filter(|facts| facts.position > after);
-        staged.find(|facts| filter.matches(&facts.event)).map(|facts| facts.position)
+        staged.find(|facts| filter.matches(&facts.event, None)).map(|facts| facts.position)
     }
 
     /// Gives what is staged at a place.

@@ -7,12 +7,34 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tracing::warn;
 
+use super::Log;
 use super::error::causes;
 use super::head::Head;
-use crate::search::Engine;
+use crate::domain::Position;
+use crate::filter::Filter;
+use crate::search::{Engine, SearchError};
 
 /// How often the head is looked at: a log that stood still for so long has time for it.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+impl Log {
+    /// Looks up the words of a filter in the events up to a position; what is known already is not looked up again,
+    /// unless scores are wanted.
+    ///
+    /// # Errors
+    /// [`SearchError`].
+    pub fn look_up(&self, filter: &mut Filter, up_to: Position, ranked: bool) -> Result<(), SearchError> {
+        filter.for_each_text(&mut |text| {
+            let found = match &text.found {
+                Some(found) if !ranked && found.up_to >= up_to => return Ok(()),
+                Some(found) if !ranked => self.words.search_on(&text.query, found, up_to)?,
+                Some(_) | None => self.words.search(&text.query, up_to, ranked)?,
+            };
+            text.found = Some(Arc::new(found));
+            Ok(())
+        })
+    }
+}
 
 /// What the thread that stores words works with.
 #[derive(Debug)]

@@ -105,6 +105,22 @@ impl Engine {
         Ok(tally.finish())
     }
 
+    /// Looks on from what was found, at the events behind it one by one; scores are not kept.
+    ///
+    /// # Errors
+    /// [`SearchError`].
+    pub fn search_on(&self, query: &TextQuery, found: &Found, up_to: Position) -> Result<Found, SearchError> {
+        let mut found = found.unranked();
+        self.for_each(found.up_to, up_to, |position, document| {
+            if query.phrases.iter().all(|phrase| document.weight(phrase) > 0) {
+                found.insert(position);
+            }
+            Ok(())
+        })?;
+        found.up_to = up_to;
+        Ok(found)
+    }
+
     /// Gives a view that is near enough to a position.
     fn view_near(&self, up_to: Position) -> Result<(Searcher, Position), SearchError> {
         self.wanted.store(true, Ordering::Relaxed);

@@ -40,8 +40,14 @@ impl Found {
         self.scores.get(&position.0).copied().unwrap_or_default()
     }
 
-    fn insert(&mut self, position: u64) {
-        let Some(offset) = position.checked_sub(1) else { return };
+    /// Gives what was found, without scores.
+    #[must_use]
+    pub(super) fn unranked(&self) -> Self {
+        Self { up_to: self.up_to, parts: self.parts.clone(), scores: HashMap::new() }
+    }
+
+    pub(super) fn insert(&mut self, position: Position) {
+        let Some(offset) = position.0.checked_sub(1) else { return };
         let slot = u32::try_from(offset % PART_LEN).unwrap_or_default();
         self.parts.entry(offset / PART_LEN).or_default().insert(slot);
     }
@@ -87,7 +93,7 @@ impl Tally {
         let mut found = Found { up_to: self.up_to, ..Found::default() };
         let rarities: Vec<f64> = self.holders.iter().map(|holders| rarity(self.up_to.0, *holders)).collect();
         for (position, weights) in self.matches {
-            found.insert(position);
+            found.insert(Position(position));
             if self.ranked {
                 let parts = rarities.iter().zip(&weights).map(|(rarity, weight)| {
                     let weight = f64::from(*weight);

@@ -178,12 +178,10 @@ impl Context {
     /// Maps a search that failed, and logs its cause.
     #[must_use]
     pub fn search_failed(&self, error: SearchError) -> Status {
-        match error {
-            SearchError::Building { .. } => refused(&RequestError::Starting { progress: error.to_string() }),
-            SearchError::Journal(error) => self.read_failed(&error.into()),
-            SearchError::Stored(error) => self.read_failed(&error.into()),
-            SearchError::Store(_) => status::internal(&self.incident(&error)),
+        if let SearchError::Building { .. } = error {
+            return refused(&RequestError::Starting { progress: error.to_string() });
         }
+        self.read_failed(&error.into())
     }
 
     /// Maps an append that failed; logs the cause if the server is at fault.

@@ -12,10 +12,11 @@ use tonic::{Request, Response, Status};
 use super::Context;
 use super::context::refused;
 use crate::domain::{Invalid, Position};
+use crate::journal::Record;
 use crate::log::{AppendRequest, Log};
 use crate::pb;
 use crate::pb::event_log_service_server::EventLogService;
-use crate::subscription::{Machine, Subscription, follow};
+use crate::subscription::{Events, Machine, follow};
 use crate::wire::decode::{self, Start};
 use crate::wire::{RequestError, append, encode};
 
@@ -65,9 +66,10 @@ impl EventLogService for EventLog {
     ) -> Result<Response<Self::ReadEventsStream>, Status> {
         let log = self.0.log()?;
         let head = log.head();
-        let request = decode::read_events(request.get_ref(), log.store_id(), head.position)
+        let mut request = decode::read_events(request.get_ref(), log.store_id(), head.position)
             .map_err(|error| refused(&error))?;
         self.0.check_history(&log, request.history).await?;
+        request.filter = self.0.resolved_soon(&log, request.filter, request.scope.as_of).await?;
         // One batch being sent and one ready: a slow reader holds no more.
         let (out, messages) = mpsc::channel(1);
         let context = self.0.clone();
@@ -111,12 +113,15 @@ impl EventLogService for EventLog {
         let machine = Machine::new(after, request.pace, log.clock().now());
         let (out, items) = mpsc::channel(crate::subscription::driver::BATCHES_AHEAD);
         let store = log.store_id();
-        tokio::spawn(follow(log, request.filter, machine, out, self.0.shutdown.clone()));
+        let filter = self.0.resolved_soon(&log, request.filter, head).await?;
+        let events = Events::new(&log, filter);
+        tokio::spawn(follow(log, events, machine, out, self.0.shutdown.clone()));
         let context = self.0.clone();
         let messages = ReceiverStream::new(items).map(move |item| {
             // The place is given back when the stream is dropped.
             let _held = &permit;
-            tokio_stream::iter(context.subscription_item(item, store))
+            let events = |records: Vec<Record>| context.events(&records).map(encode::subscription_events);
+            tokio_stream::iter(context.streamed(item, store, |signal| signal, events))
         });
         Ok(Response::new(Box::pin(futures_util::StreamExt::flatten(messages))))
     }
@@ -138,15 +143,15 @@ impl EventLog {
         request: pb::AppendEventsRequest,
     ) -> Result<AppendRequest, Status> {
         let limits = self.0.limits;
-        let small = request.events.len() <= CHECKED_IN_PLACE_MAX;
+        // Saved timelines are looked up, which may wait for the disk.
+        let small = request.events.len() <= CHECKED_IN_PLACE_MAX && request.conditions.is_empty();
+        let context = self.0.clone();
         let check = move || {
-            let (events, conditions) = append::append(
-                request,
-                &limits,
-                log.ids().as_ref(),
-                (log.clock().now(), log.head().position),
-            )
-            .map_err(|error| refused(&error))?;
+            let head = log.head().position;
+            let (events, conditions) =
+                append::append(request, &limits, log.ids().as_ref(), (log.clock().now(), head))
+                    .map_err(|error| refused(&error))?;
+            let conditions = context.resolved_conditions(&log, conditions, head)?;
             let events = events
                 .into_iter()
                 .map(|event| log.propose(event.facts, event.content, event.caveats))
@@ -154,33 +159,6 @@ impl EventLog {
             Ok(AppendRequest { events, conditions, recorded_by: String::new() })
         };
         if small { self.0.caught(check) } else { self.0.query(move |_| check()).await }
-    }
-}
-
-impl Context {
-    fn subscription_item(
-        &self,
-        item: Subscription,
-        store: crate::domain::StoreId,
-    ) -> Vec<Result<pb::SubscribeEventsResponse, Status>> {
-        match item {
-            Subscription::Message { message, chain } => {
-                vec![Ok(encode::subscription_message(message, chain, store))]
-            }
-            Subscription::Lost(first, last) => vec![Ok(encode::subscription_lost(first, last))],
-            Subscription::Records(records) => {
-                vec![self.events(&records).map(encode::subscription_events)]
-            }
-            Subscription::End { resume_after, chain, end } => {
-                use crate::subscription::SubscriptionEnd;
-                let message = encode::subscription_end(resume_after, chain, &end);
-                let status = match end {
-                    SubscriptionEnd::ShuttingDown => refused(&RequestError::ShuttingDown),
-                    SubscriptionEnd::Failed(error) => self.read_failed(&error),
-                };
-                vec![Ok(message), Err(status)]
-            }
-        }
     }
 }
 

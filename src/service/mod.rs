@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod backup;
 pub mod context;
+pub mod diff;
 pub mod event_log;
 pub mod funding;
 pub mod history;
@@ -10,8 +11,10 @@ pub mod page;
 pub mod present;
 pub mod proof;
 pub mod read;
+pub mod saved;
 pub mod series;
 pub mod timeline;
+pub mod watch;
 
 pub use admin::Admin;
 pub use context::{Context, Phase};

@@ -1,12 +1,11 @@
 //! `TimelineService`.
 
-use std::sync::Arc;
-
 use tonic::{Request, Response, Status};
 
 use super::Context;
 use super::context::refused;
 use super::page::Page;
+use super::watch::Messages;
 use crate::domain::{EventId, Position};
 use crate::filter::Filter;
 use crate::index::Scope;
@@ -16,7 +15,7 @@ use crate::pb::timeline_service_server::TimelineService;
 use crate::timeline::{CountRequest, Key, Order, Version, count, history, list};
 use crate::wire::decode::{self, HistoryRequest};
 use crate::wire::paging::Paged;
-use crate::wire::{PageToken, RequestError, encode};
+use crate::wire::{PageToken, RequestError, diff, encode, saved};
 
 /// Timelines, over gRPC.
 #[derive(Clone, Debug)]
@@ -59,6 +58,68 @@ impl TimelineService for Timeline {
         });
         answer.await.map(Response::new)
     }
+
+    async fn diff_entries(
+        &self,
+        request: Request<pb::DiffEntriesRequest>,
+    ) -> Result<Response<pb::DiffEntriesResponse>, Status> {
+        let log = self.0.log()?;
+        let (store, head) = (log.store_id(), log.head().position);
+        let asked = diff::diff_entries(request.get_ref(), &self.0.limits, store, head);
+        let asked = asked.map_err(|error| refused(&error))?;
+        self.0.query(move |context| context.diff_entries(&log, asked)).await.map(Response::new)
+    }
+
+    type WatchEntriesStream = Messages<pb::WatchEntriesResponse>;
+
+    async fn watch_entries(
+        &self,
+        request: Request<pb::WatchEntriesRequest>,
+    ) -> Result<Response<Self::WatchEntriesStream>, Status> {
+        self.0.watch_entries(request.get_ref()).await.map(Response::new)
+    }
+
+    async fn create_timeline(
+        &self,
+        request: Request<pb::CreateTimelineRequest>,
+    ) -> Result<Response<pb::CreateTimelineResponse>, Status> {
+        self.0.create_timeline(request.get_ref()).await.map(Response::new)
+    }
+
+    async fn update_timeline(
+        &self,
+        request: Request<pb::UpdateTimelineRequest>,
+    ) -> Result<Response<pb::UpdateTimelineResponse>, Status> {
+        self.0.update_timeline(request.get_ref()).await.map(Response::new)
+    }
+
+    async fn get_timeline(
+        &self,
+        request: Request<pb::GetTimelineRequest>,
+    ) -> Result<Response<pb::GetTimelineResponse>, Status> {
+        let log = self.0.log()?;
+        let asked = saved::get(request.get_ref(), log.head().position);
+        let (id, scope) = asked.map_err(|error| refused(&error))?;
+        self.0.query(move |context| context.get_timeline(&log, &id, scope)).await.map(Response::new)
+    }
+
+    async fn list_timelines(
+        &self,
+        request: Request<pb::ListTimelinesRequest>,
+    ) -> Result<Response<pb::ListTimelinesResponse>, Status> {
+        let log = self.0.log()?;
+        let (store, head) = (log.store_id(), log.head().position);
+        let asked = saved::list(request.get_ref(), &self.0.limits, store, head);
+        let turn = asked.map_err(|error| refused(&error))?;
+        self.0.query(move |context| context.list_timelines(&log, &turn)).await.map(Response::new)
+    }
+
+    async fn delete_timeline(
+        &self,
+        request: Request<pb::DeleteTimelineRequest>,
+    ) -> Result<Response<pb::DeleteTimelineResponse>, Status> {
+        self.0.delete_timeline(request.get_ref()).await.map(Response::new)
+    }
 }
 
 impl Context {
@@ -67,24 +128,22 @@ impl Context {
     /// # Errors
     /// When the filter names what is not there, or the log cannot be read.
     pub fn resolved(&self, log: &Log, filter: Filter, scope: Scope) -> Result<Filter, Status> {
-        self.with_words(log, filter, scope.as_of, false)
+        self.looked_up(log, filter, scope.as_of, false)
     }
 
-    /// Looks up the words of a filter in events up to a position.
+    /// Completes a filter; `ranked` tells whether scores of words are needed.
     ///
     /// # Errors
-    /// UNAVAILABLE while the text index is being built, DATA_LOSS or INTERNAL when events cannot be read.
-    fn with_words(
+    /// As [`Context::resolved`].
+    pub fn looked_up(
         &self,
         log: &Log,
-        mut filter: Filter,
-        up_to: Position,
+        filter: Filter,
+        as_of: Position,
         ranked: bool,
     ) -> Result<Filter, Status> {
-        for text in &mut filter.texts {
-            let found = log.words().search(&text.query, up_to, ranked);
-            text.found = Some(Arc::new(found.map_err(|error| self.search_failed(error))?));
-        }
+        let mut filter = self.with_timelines(log, filter, as_of)?;
+        log.look_up(&mut filter, as_of, ranked).map_err(|error| self.search_failed(error))?;
         Ok(filter)
     }
 
@@ -96,7 +155,7 @@ impl Context {
         let snapshot = asked.request.scope.as_of;
         let chain = Self::check_snapshot(log, snapshot, asked.history)?;
         let ranked = asked.request.order == Order::Relevance;
-        asked.request.filter = self.with_words(log, asked.request.filter, snapshot, ranked)?;
+        asked.request.filter = self.looked_up(log, asked.request.filter, snapshot, ranked)?;
         let listed = list(&log.index().view(), &asked.request);
         let mut reader = log.reader();
         let mut page = Page::new();

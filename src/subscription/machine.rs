@@ -63,6 +63,8 @@ pub enum Message {
 pub enum Action {
     /// Send a message.
     Send(Message),
+    /// Send what comes before the first position, a piece at a time, until [`Machine::opened`].
+    Open,
     /// Evaluate positions in (`after`, `up_to`], then call [`Machine::evaluated`].
     Scan {
         /// Exclusive.
@@ -83,6 +85,7 @@ pub struct Machine {
     pace: Pace,
     evaluated: Position,
     started: bool,
+    opening: bool,
     live: bool,
     checkpoint: Position,
     checkpoint_at: Timestamp,
@@ -99,12 +102,33 @@ impl Machine {
             pace,
             evaluated: after,
             started: false,
+            opening: false,
             live: false,
             checkpoint: after,
             checkpoint_at: now,
             sign_at: now,
             edge: None,
         }
+    }
+
+    /// Begins with what comes before the first position: a snapshot as of it.
+    #[must_use]
+    pub const fn with_opening(mut self) -> Self {
+        self.opening = true;
+        self
+    }
+
+    /// Takes note that all of it was sent: the next checkpoint, which is due at once, says so.
+    pub const fn opened(&mut self) {
+        self.opening = false;
+        self.checkpoint_at = Timestamp(i64::MIN);
+    }
+
+    /// Tells from where to resume: after every position that was evaluated, or from the beginning where what comes
+    /// before the first was not sent in full.
+    #[must_use]
+    pub const fn resume_after(&self) -> Position {
+        if self.opening { Position::ZERO } else { self.evaluated }
     }
 
     /// Tells up to where every position was evaluated: resume after it.
@@ -127,6 +151,9 @@ impl Machine {
             self.started = true;
             self.sign_at = now;
             return Action::Send(Message::Started { head, after: self.evaluated });
+        }
+        if self.opening {
+            return Action::Open;
         }
         // A clock that steps back must not put off signs of life by as much.
         self.checkpoint_at = self.checkpoint_at.min(now);
@@ -186,9 +213,26 @@ mod tests {
             match action {
                 Action::Scan { up_to, .. } => machine.evaluated(up_to, false, Timestamp(now)),
                 Action::Wait { .. } => return actions,
+                Action::Open => machine.opened(),
                 Action::Send(_) => {}
             }
         }
+    }
+
+    #[test]
+    fn a_checkpoint_ends_what_comes_before_the_first_position() {
+        let mut machine = Machine::new(Position(7), PACE, Timestamp(0)).with_opening();
+        assert_eq!(machine.resume_after(), Position::ZERO);
+        let head = Position(7);
+        let expected = [
+            Action::Send(Message::Started { head, after: head }),
+            Action::Open,
+            Action::Send(Message::Checkpoint { position: head, head }),
+            Action::Send(Message::CaughtUp { head }),
+            Action::Wait { until: Timestamp(5) },
+        ];
+        assert_eq!(drive(&mut machine, 7, 0), expected);
+        assert_eq!(machine.resume_after(), head);
     }
 
     #[test]
@@ -233,7 +277,7 @@ mod tests {
                     assert_eq!(position.0, next);
                     checkpoints += 1;
                 }
-                Action::Send(_) | Action::Wait { .. } => {}
+                Action::Send(_) | Action::Open | Action::Wait { .. } => {}
             }
         }
         assert_eq!((next, checkpoints), (25_007, 25));
@@ -254,7 +298,7 @@ mod tests {
                     assert!(reached.0 < head);
                     caught_up += 1;
                 }
-                Action::Send(_) | Action::Wait { .. } => {}
+                Action::Send(_) | Action::Open | Action::Wait { .. } => {}
             }
         }
         assert_eq!(caught_up, 1);

@@ -1,9 +1,13 @@
-//! Subscriptions: catching up, then live, as one loop over the log.
+//! Subscriptions to events and watches of entries: catching up, then live, as one loop over the log.
 //!
 //! The reader pulls: what it has not taken yet stays in the log, so a slow reader loses nothing and costs no more than the few batches that wait for it.
 
 pub mod driver;
+pub mod events;
 pub mod machine;
+pub mod watch;
 
-pub use driver::{Subscription, SubscriptionEnd, follow};
+pub use driver::{Source, Step, Subscription, SubscriptionEnd, follow};
+pub use events::Events;
 pub use machine::{Action, Machine, Message, Pace};
+pub use watch::{Piece, Watch, WatchRequest};

@@ -39,7 +39,7 @@ pub struct Key {
 }
 
 /// A key so transformed that smaller comes first in every order.
-type Rank = (i64, u64);
+pub type Rank = (i64, u64);
 
 /// From one candidate in this many slots on, walking the stored order beats sorting the candidates.
 const WALK_FROM_ONE_IN: u64 = 16;
@@ -67,7 +67,9 @@ impl Order {
         Key { value, position }
     }
 
-    fn rank(self, key: Key) -> Rank {
+    /// Gives a key that sorts in this order.
+    #[must_use]
+    pub fn rank(self, key: Key) -> Rank {
         // The complement turns the order of integers round, without overflow.
         if self == Self::Relevance {
             return (!key.value, key.position.0);

@@ -52,10 +52,15 @@ pub fn same_store(expected: &str, store: StoreId) -> Result<(), RequestError> {
 
 /// Reads a scope; `as_of` 0 is left 0.
 pub fn scope(findings: &mut Findings, found: Option<&pb::Scope>) -> Scope {
+    scope_at(findings, "scope", found)
+}
+
+/// Reads a scope in a field of another name; `as_of` 0 is left 0.
+pub fn scope_at(findings: &mut Findings, field: &'static str, found: Option<&pb::Scope>) -> Scope {
     let Some(found) = found else {
         return Scope::up_to(Position::ZERO);
     };
-    let known_at = findings.at("scope", |f| moment(f, "known_at", found.known_at.as_ref()));
+    let known_at = findings.at(field, |f| moment(f, "known_at", found.known_at.as_ref()));
     Scope { as_of: Position(found.as_of_position), known_at: known_at.unwrap_or(Timestamp::MAX) }
 }
 
@@ -128,10 +133,8 @@ pub fn list_entries(
     let filter = filter(&mut findings, request.filter.as_ref());
     let window = window(&mut findings, request.valid.as_ref());
     let turn = Turn::read(&mut findings, request, limits);
-    let order = optional_number(&mut findings, "order", request.order, order_of).unwrap_or(Order::ValidStart);
-    if order == Order::Relevance && request.filter.as_ref().is_none_or(|filter| filter.text.is_empty()) {
-        findings.violation_at("order", "must not be RELEVANCE without filter.text");
-    }
+    let has_words = request.filter.as_ref().is_some_and(|filter| !filter.text.is_empty());
+    let order = order(&mut findings, request.order, has_words);
     findings.into_result()?;
     let Turn { scope, after, page_size, question, history } =
         turn.held("ListEntries", request, store, head)?;
@@ -141,6 +144,17 @@ pub fn list_entries(
         question,
         history,
     })
+}
+
+/// Reads an order of entries.
+#[must_use]
+/// Reads an order; only where scores are at hand may entries stand by them.
+pub fn order(findings: &mut Findings, number: i32, has_scores: bool) -> Order {
+    let order = optional_number(findings, "order", number, order_of).unwrap_or(Order::ValidStart);
+    if order == Order::Relevance && !has_scores {
+        findings.violation_at("order", "must not be RELEVANCE but in ListEntries with filter.text");
+    }
+    order
 }
 
 const fn order_of(number: i32) -> Option<Order> {
@@ -390,7 +404,8 @@ pub fn subscribe(
     })
 }
 
-fn interval(
+/// Reads how often signs of life are sent, in microseconds.
+pub fn interval(
     findings: &mut Findings,
     field: &'static str,
     found: Option<&WireDuration>,

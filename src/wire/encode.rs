@@ -133,7 +133,9 @@ pub fn subscription_end(
     use pb::ending::Reason;
     let reason = match end {
         SubscriptionEnd::ShuttingDown => Reason::ShuttingDown,
-        SubscriptionEnd::Failed(ReadError::Journal(JournalError::Io(_))) => Reason::ReadFailed,
+        SubscriptionEnd::Failed(ReadError::Journal(JournalError::Io(_)) | ReadError::Words(_)) => {
+            Reason::ReadFailed
+        }
         SubscriptionEnd::Failed(
             ReadError::Journal(JournalError::Corrupt { .. }) | ReadError::Stored(_) | ReadError::Missing(_),
         ) => Reason::Corrupt,
@@ -147,7 +149,9 @@ pub fn subscription_end(
     pb::SubscribeEventsResponse { content: Some(content) }
 }
 
-fn link_type(link_type: LinkType) -> i32 {
+/// Writes what a link says.
+#[must_use]
+pub fn link_type(link_type: LinkType) -> i32 {
     // The numbers of the vocabulary are those of the wire.
     link_type.number().into()
 }

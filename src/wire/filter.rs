@@ -1,11 +1,12 @@
 //! Filters, from the wire.
 
+use crate::domain::tag::is_timeline_id;
 use crate::domain::text::{TextRule, check_text};
 use crate::domain::{
     Action, Assertion, Currency, Decimal, EventId, Findings, Kind, Modality, Role, Stage, TermField,
     VisitStatus,
 };
-use crate::filter::{AmountRange, FILTER_VALUES_MAX, Filter, Needle, Text};
+use crate::filter::{AmountRange, FILTER_TIMELINES_MAX, FILTER_VALUES_MAX, Filter, Needle, Saved, Text};
 use crate::pb;
 use crate::search::TextQuery;
 
@@ -15,7 +16,11 @@ pub fn filter(findings: &mut Findings, found: Option<&pb::Filter>) -> Filter {
         return Filter::default();
     };
     findings.at("filter", |f| {
-        let read = read(f, found);
+        let mut read = read(f, found);
+        let named = read.named().count();
+        if named > FILTER_TIMELINES_MAX {
+            f.violation(format_args!("must name at most {FILTER_TIMELINES_MAX} timelines, names {named}"));
+        }
         let values = read.value_count();
         if values > FILTER_VALUES_MAX {
             f.violation(format_args!("must have at most {FILTER_VALUES_MAX} values, has {values}"));
@@ -33,16 +38,23 @@ fn read(findings: &mut Findings, found: &pb::Filter) -> Filter {
     let amount = found.amount.as_ref().and_then(|found| findings.at("amount", |f| amount(f, found)));
     let not = found.not.as_ref().map(|found| findings.at("not", |f| Box::new(not(f, found))));
     let texts = text(findings, &found.text);
-    Filter { clauses, amount, texts, not }
+    let timelines = timelines(findings, &found.timelines);
+    Filter { clauses, amount, texts, timelines, not }
+}
+
+fn timelines(findings: &mut Findings, ids: &[String]) -> Vec<Saved> {
+    for (index, id) in ids.iter().enumerate() {
+        if !is_timeline_id(id) {
+            findings.at_index("timelines", index, |f| f.violation("must have 1 to 63 of a-z, 0-9 and -"));
+        }
+    }
+    ids.iter().map(|id| Saved { id: id.clone(), asks: None }).collect()
 }
 
 fn not(findings: &mut Findings, found: &pb::Filter) -> Filter {
     if found.not.is_some() {
         findings.violation_at("not", "must not be set inside `not`");
         return Filter::default();
-    }
-    if !found.text.is_empty() {
-        findings.violation_at("text", "must not be set inside `not`");
     }
     let read = read(findings, found);
     if read.is_all() {

@@ -5,6 +5,7 @@ pub mod append;
 pub mod backup;
 pub mod codec;
 pub mod decode;
+pub mod diff;
 pub mod encode;
 pub mod filter;
 pub mod funding;
@@ -12,9 +13,11 @@ pub mod limits;
 pub mod page_token;
 pub mod paging;
 pub mod proof;
+pub mod saved;
 pub mod scan;
 pub mod series;
 pub mod status;
+pub mod watch;
 
 use std::sync::LazyLock;
 

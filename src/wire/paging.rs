@@ -1,6 +1,6 @@
 //! Questions with pages: what each has in common.
 
-use super::decode::{pinned, scope, within};
+use super::decode::{pinned, scope_at, within};
 use super::limits::Limits;
 use super::page_token::{self, ChainStart, PageToken};
 use super::status::RequestError;
@@ -22,6 +22,8 @@ pub struct Paged<T> {
 
 /// A request for a page.
 pub trait PageRequest: prost::Message + Clone {
+    /// The field that holds the state of knowledge.
+    const SCOPE: &'static str = "scope";
     /// The state of knowledge asked for.
     fn scope(&self) -> Option<&pb::Scope>;
     /// The size asked for.
@@ -56,6 +58,7 @@ macro_rules! page_requests {
 page_requests!(ListEntriesRequest, GetEntryHistoryRequest);
 page_requests!(ListTransfersRequest);
 page_requests!(ListSeriesRequest, GetSeriesRequest, ListVintagesRequest, CountRevisionsRequest);
+page_requests!(ListTimelinesRequest);
 
 /// Which page of which state of knowledge, held against its token.
 #[derive(Clone, Copy, Debug)]
@@ -81,7 +84,7 @@ pub struct Unheld {
 
 impl Turn {
     /// Reads the page fields of a request.
-    pub fn read(findings: &mut Findings, request: &impl PageRequest, limits: &Limits) -> Unheld {
+    pub fn read<R: PageRequest>(findings: &mut Findings, request: &R, limits: &Limits) -> Unheld {
         let page_size = match usize::try_from(request.page_size()) {
             Ok(0) => limits.page_size_default,
             Ok(size) => size.min(limits.page_size_max),
@@ -90,7 +93,7 @@ impl Turn {
                 limits.page_size_default
             }
         };
-        Unheld { scope: scope(findings, request.scope()), page_size }
+        Unheld { scope: scope_at(findings, R::SCOPE, request.scope()), page_size }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use crate::domain::{EventId, Invalid, Position, StoreId};
+use crate::domain::{EventId, Invalid, Position, Revision, StoreId};
 use crate::journal::{self, ChainHash};
 use crate::log::error::ReadError;
 use crate::log::{AppendError, BackupError, ConditionViolation, DiskFull, EraseError, ViolatedCondition};
@@ -104,6 +104,9 @@ pub enum RequestError {
     /// No event has the id.
     #[error("no event has the id {0}")]
     EventNotFound(EventId),
+    /// A saved timeline is not as needed.
+    #[error(transparent)]
+    Timeline(#[from] TimelineError),
     /// The store is being opened.
     #[error("the server is starting: {progress}")]
     Starting {
@@ -122,6 +125,37 @@ pub enum RequestError {
     /// The deadline passed.
     #[error("the deadline passed")]
     DeadlinePassed,
+}
+
+/// Says how a saved timeline is not as a request needs it.
+#[derive(Debug, thiserror::Error)]
+pub enum TimelineError {
+    /// None has the id.
+    #[error("no timeline has the id {id} as of position {position}")]
+    NotFound {
+        /// The id.
+        id: String,
+        /// As of which position it was looked for.
+        position: Position,
+    },
+    /// One has the id.
+    #[error("a timeline has the id {id}")]
+    Exists {
+        /// The id.
+        id: String,
+        /// Where it was written last.
+        position: Position,
+    },
+    /// It has another revision.
+    #[error("timeline {id} has revision {actual}, not {expected}")]
+    Changed {
+        /// The id.
+        id: String,
+        /// The revision expected.
+        expected: Revision,
+        /// The revision that it has.
+        actual: Revision,
+    },
 }
 
 /// What goes into a status.
@@ -212,6 +246,7 @@ pub fn request_error(error: &RequestError) -> Status {
             failure.details.set_resource_info("annals.v1.Event", id.to_string(), "", "no event has this id");
             failure
         }
+        RequestError::Timeline(error) => timeline_failure(error),
         RequestError::Starting { progress } => {
             unavailable(Code::Unavailable, ErrorReason::Starting).with("progress", progress)
         }
@@ -223,6 +258,27 @@ pub fn request_error(error: &RequestError) -> Status {
         RequestError::DeadlinePassed => Failure::new(Code::DeadlineExceeded, ErrorReason::DeadlinePassed),
     };
     failure.status(message)
+}
+
+fn timeline_failure(error: &TimelineError) -> Failure {
+    match error {
+        TimelineError::NotFound { id, position } => {
+            let mut failure = Failure::new(Code::NotFound, ErrorReason::TimelineNotFound)
+                .with("timeline", id)
+                .with("position", position);
+            failure.details.set_resource_info("annals.v1.Timeline", id, "", "no timeline has this id");
+            failure
+        }
+        TimelineError::Exists { id, position } => Failure::new(Code::AlreadyExists, ErrorReason::MatchExists)
+            .with("timeline", id)
+            .with("position", position),
+        TimelineError::Changed { id, expected, actual } => {
+            Failure::new(Code::Aborted, ErrorReason::ConditionFailed)
+                .with("timeline", id)
+                .with("expected_revision", expected)
+                .with("revision", actual)
+        }
+    }
 }
 
 /// Something passes a limit: `(unit, amount)` against `max`.
@@ -405,7 +461,7 @@ pub fn read_error(error: &ReadError, incident: &str) -> Status {
         }
         ReadError::Missing(position) => corrupt(*position, *position, incident),
         ReadError::Stored(stored) => corrupt(stored.position, stored.position, incident),
-        ReadError::Journal(journal::ReadError::Io(_)) => internal(incident),
+        ReadError::Journal(journal::ReadError::Io(_)) | ReadError::Words(_) => internal(incident),
     }
 }
 

@@ -11,7 +11,7 @@ use annals::index::{Scope, Status};
 use annals::journal::Direction;
 use annals::log::{BatchLimits, EraseError, Log, LogConfig, Scan};
 use annals::pb;
-use annals::subscription::{Machine, Message, Pace, Subscription, follow};
+use annals::subscription::{Events, Machine, Message, Pace, Subscription, follow};
 use annals::timeline::{self, Certainty, CountRequest, ListRequest};
 use futures_util::future::join_all;
 use prost::Message as _;
@@ -403,13 +403,14 @@ impl World {
         let (out, mut items) = tokio::sync::mpsc::channel(2);
         let pace = Pace { checkpoint_micros: 3_600_000_000, heartbeat_micros: 3_600_000_000 };
         let machine = Machine::new(after, pace, self.now);
-        let task = follow(self.log(), filter_of(&filter), machine, out, CancellationToken::new());
+        let source = Events::new(&self.log(), filter_of(&filter));
+        let task = follow(self.log(), source, machine, out, CancellationToken::new());
         let task = self.runtime.spawn(task);
         let mut found = Vec::new();
         self.runtime.block_on(async {
             loop {
                 match tokio::time::timeout(Duration::from_secs(20), items.recv()).await.unwrap().unwrap() {
-                    Subscription::Records(records) => found.extend(records),
+                    Subscription::Items(records) => found.extend(records),
                     Subscription::Message { message: Message::CaughtUp { .. }, .. } => break,
                     Subscription::Message { .. } => {}
                     Subscription::Lost(first, last) => panic!("{first} to {last} are lost"),
@@ -425,7 +426,7 @@ impl World {
             while found.len() < expected.len() {
                 let item =
                     tokio::time::timeout(Duration::from_secs(20), items.recv()).await.unwrap().unwrap();
-                if let Subscription::Records(records) = item {
+                if let Subscription::Items(records) = item {
                     found.extend(records);
                 }
             }

@@ -33,8 +33,12 @@ pub(super) fn assert_parts_agree(generator: &mut Generator, model: &Model, recor
         let below = facts.iter().zip(&model.events).take(slots.try_into().unwrap());
         let expected: Vec<bool> = below
             .map(|(facts, event)| {
-                assert_eq!(built.matches(&facts.event), filter::matches(&asked, &event.event), "{asked:?}");
-                built.matches(&facts.event)
+                assert_eq!(
+                    built.matches(&facts.event, None),
+                    filter::matches(&asked, &event.event),
+                    "{asked:?}"
+                );
+                built.matches(&facts.event, None)
             })
             .collect();
         let expected: RoaringBitmap =

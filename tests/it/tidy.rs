@@ -18,7 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("log", &["domain", "journal", "codec", "index", "search", "filter", "proof", "clock", "seeded"]),
     ("timeline", &["domain", "index", "filter", "log"]),
     ("projection", &["domain", "codec", "pb", "index", "filter", "log", "timeline"]),
-    ("subscription", &["domain", "filter", "journal", "log"]),
+    ("subscription", &["domain", "codec", "index", "filter", "journal", "log", "timeline"]),
     (
         "wire",
         &[
