@@ -33,9 +33,11 @@ use crate::log::error::causes;
 use crate::log::{Log, LogConfig, OpenError, OpenProgress};
 use crate::pb;
 use crate::pb::admin_service_server::AdminServiceServer;
+use crate::pb::agreement_service_server::AgreementServiceServer;
 use crate::pb::event_log_service_server::EventLogServiceServer;
 use crate::pb::timeline_service_server::TimelineServiceServer;
-use crate::service::{Admin, Context, EventLog, Phase, Timeline};
+use crate::pb::visit_service_server::VisitServiceServer;
+use crate::service::{Admin, Agreements, Context, EventLog, Phase, Timeline, Visits};
 
 /// Says why the server did not start, or did not stop well.
 #[derive(Debug, thiserror::Error)]
@@ -80,7 +82,8 @@ const HTTP2_KEEPALIVE: Duration = Duration::from_secs(20);
 const HTTP2_KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 const SERVICES: &[&str] =
-    &["", "annals.v1.EventLogService", "annals.v1.TimelineService", "annals.v1.AdminService"];
+    &["", "annals.v1.EventLogService", "annals.v1.TimelineService", "annals.v1.AdminService",
+    "annals.v1.AgreementService", "annals.v1.VisitService"];
 
 /// A service with the limits and encodings of every service.
 macro_rules! served {
@@ -220,6 +223,8 @@ pub fn routes(context: &Context, health: HealthServer<impl Health>) -> Result<Ro
     let size = context.limits.message_bytes_max;
     let event_log = served!(EventLogServiceServer, EventLog(context.clone()), size);
     let timeline = served!(TimelineServiceServer, Timeline(context.clone()), size);
+    let agreements = served!(AgreementServiceServer, Agreements(context.clone()), size);
+    let visits = served!(VisitServiceServer, Visits(context.clone()), size);
     let admin = served!(AdminServiceServer, Admin(context.clone()), size);
     // Each version lists both, whichever a client asks: the widespread grpcurl 1.8 speaks only v1alpha.
     let reflection = || {
@@ -232,6 +237,8 @@ pub fn routes(context: &Context, health: HealthServer<impl Health>) -> Result<Ro
     };
     Ok(Routes::new(event_log)
         .add_service(timeline)
+        .add_service(agreements)
+        .add_service(visits)
         .add_service(admin)
         .add_service(
             health.accept_compressed(CompressionEncoding::Gzip).accept_compressed(CompressionEncoding::Zstd),

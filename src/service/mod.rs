@@ -1,6 +1,7 @@
 //! The gRPC services: decode, call, encode. No rule of the domain lives here.
 
 pub mod admin;
+pub mod agreements;
 pub mod backup;
 pub mod context;
 pub mod event_log;
@@ -10,8 +11,11 @@ pub mod present;
 pub mod proof;
 pub mod read;
 pub mod timeline;
+pub mod visits;
 
 pub use admin::Admin;
+pub use agreements::Agreements;
 pub use context::{Context, Phase};
 pub use event_log::EventLog;
 pub use timeline::Timeline;
+pub use visits::Visits;

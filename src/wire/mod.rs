@@ -1,6 +1,7 @@
 //! The wire: requests into questions, answers into messages, errors into statuses. No I/O, no state.
 
 pub mod admin;
+pub mod agreements;
 pub mod append;
 pub mod backup;
 pub mod codec;
@@ -13,6 +14,7 @@ pub mod paging;
 pub mod proof;
 pub mod scan;
 pub mod status;
+pub mod visits;
 
 use std::sync::LazyLock;
 

@@ -54,6 +54,7 @@ macro_rules! page_requests {
 }
 
 page_requests!(ListEntriesRequest, GetEntryHistoryRequest);
+page_requests!(ListAgreementsRequest, ListVisitsRequest, ListMeetingsRequest);
 
 /// Which page of which state of knowledge, held against its token.
 #[derive(Clone, Copy, Debug)]

@@ -104,6 +104,9 @@ pub enum RequestError {
     /// No event has the id.
     #[error("no event has the id {0}")]
     EventNotFound(EventId),
+    /// No agreement or visit stands under a name.
+    #[error("nothing stands under the name {0}")]
+    NothingStands(String),
     /// The store is being opened.
     #[error("the server is starting: {progress}")]
     Starting {
@@ -211,6 +214,9 @@ pub fn request_error(error: &RequestError) -> Status {
             let mut failure = Failure::new(Code::NotFound, ErrorReason::EventNotFound).with("event_id", id);
             failure.details.set_resource_info("annals.v1.Event", id.to_string(), "", "no event has this id");
             failure
+        }
+        RequestError::NothingStands(name) => {
+            Failure::new(Code::NotFound, ErrorReason::NothingStands).with("name", name)
         }
         RequestError::Starting { progress } => {
             unavailable(Code::Unavailable, ErrorReason::Starting).with("progress", progress)
