@@ -33,11 +33,13 @@ use crate::log::error::causes;
 use crate::log::{Log, LogConfig, OpenError, OpenProgress};
 use crate::pb;
 use crate::pb::admin_service_server::AdminServiceServer;
+use crate::pb::agreement_service_server::AgreementServiceServer;
 use crate::pb::event_log_service_server::EventLogServiceServer;
 use crate::pb::funding_service_server::FundingServiceServer;
 use crate::pb::series_service_server::SeriesServiceServer;
 use crate::pb::timeline_service_server::TimelineServiceServer;
-use crate::service::{Admin, Context, EventLog, Funding, Phase, Series, Timeline};
+use crate::pb::visit_service_server::VisitServiceServer;
+use crate::service::{Admin, Agreements, Context, EventLog, Funding, Phase, Series, Timeline, Visits};
 
 /// Says why the server did not start, or did not stop well.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +87,8 @@ const SERVICES: &[&str] = &[
     "",
     "annals.v1.EventLogService",
     "annals.v1.TimelineService",
+    "annals.v1.AgreementService",
+    "annals.v1.VisitService",
     "annals.v1.FundingService",
     "annals.v1.SeriesService",
     "annals.v1.AdminService",
@@ -229,6 +233,8 @@ pub fn routes(context: &Context, health: HealthServer<impl Health>) -> Result<Ro
     let event_log = served!(EventLogServiceServer, EventLog(context.clone()), size);
     let timeline = served!(TimelineServiceServer, Timeline(context.clone()), size);
     let series = served!(SeriesServiceServer, Series(context.clone()), size);
+    let agreements = served!(AgreementServiceServer, Agreements(context.clone()), size);
+    let visits = served!(VisitServiceServer, Visits(context.clone()), size);
     let admin = served!(AdminServiceServer, Admin(context.clone()), size);
     let funding = served!(FundingServiceServer, Funding(context.clone()), size);
     // Each version lists both, whichever a client asks: the widespread grpcurl 1.8 speaks only v1alpha.
@@ -243,6 +249,8 @@ pub fn routes(context: &Context, health: HealthServer<impl Health>) -> Result<Ro
     Ok(Routes::new(event_log)
         .add_service(timeline)
         .add_service(series)
+        .add_service(agreements)
+        .add_service(visits)
         .add_service(admin)
         .add_service(funding)
         .add_service(

@@ -1,6 +1,7 @@
 //! The gRPC services: decode, call, encode. No rule of the domain lives here.
 
 pub mod admin;
+pub mod agreements;
 pub mod backup;
 pub mod context;
 pub mod diff;
@@ -14,11 +15,14 @@ pub mod read;
 pub mod saved;
 pub mod series;
 pub mod timeline;
+pub mod visits;
 pub mod watch;
 
 pub use admin::Admin;
+pub use agreements::Agreements;
 pub use context::{Context, Phase};
 pub use event_log::EventLog;
 pub use funding::Funding;
 pub use series::Series;
 pub use timeline::Timeline;
+pub use visits::Visits;

@@ -1,6 +1,7 @@
 //! The wire: requests into questions, answers into messages, errors into statuses. No I/O, no state.
 
 pub mod admin;
+pub mod agreements;
 pub mod append;
 pub mod backup;
 pub mod codec;
@@ -17,6 +18,7 @@ pub mod saved;
 pub mod scan;
 pub mod series;
 pub mod status;
+pub mod visits;
 pub mod watch;
 
 use std::sync::LazyLock;

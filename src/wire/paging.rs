@@ -59,6 +59,7 @@ page_requests!(ListEntriesRequest, GetEntryHistoryRequest);
 page_requests!(ListTransfersRequest);
 page_requests!(ListSeriesRequest, GetSeriesRequest, ListVintagesRequest, CountRevisionsRequest);
 page_requests!(ListTimelinesRequest);
+page_requests!(ListAgreementsRequest, ListVisitsRequest, ListMeetingsRequest);
 
 /// Which page of which state of knowledge, held against its token.
 #[derive(Clone, Copy, Debug)]

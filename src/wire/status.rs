@@ -107,6 +107,9 @@ pub enum RequestError {
     /// A saved timeline is not as needed.
     #[error(transparent)]
     Timeline(#[from] TimelineError),
+    /// No agreement or visit stands under a name.
+    #[error("nothing stands under the name {0}")]
+    NothingStands(String),
     /// The store is being opened.
     #[error("the server is starting: {progress}")]
     Starting {
@@ -247,6 +250,9 @@ pub fn request_error(error: &RequestError) -> Status {
             failure
         }
         RequestError::Timeline(error) => timeline_failure(error),
+        RequestError::NothingStands(name) => {
+            Failure::new(Code::NotFound, ErrorReason::NothingStands).with("name", name)
+        }
         RequestError::Starting { progress } => {
             unavailable(Code::Unavailable, ErrorReason::Starting).with("progress", progress)
         }

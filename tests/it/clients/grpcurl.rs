@@ -66,17 +66,31 @@ fn lists_and_describes() {
     let server = Server::start();
     let expected = [
         "annals.v1.AdminService",
+        "annals.v1.AgreementService",
         "annals.v1.EventLogService",
         "annals.v1.FundingService",
+        "annals.v1.SeriesService",
         "annals.v1.TimelineService",
+        "annals.v1.VisitService",
         "grpc.health.v1.Health",
         "grpc.reflection.v1.ServerReflection",
         "grpc.reflection.v1alpha.ServerReflection",
     ];
     assert_eq!(ask(&server, &["list"]).lines().collect::<Vec<_>>(), expected);
     let methods = ask(&server, &["list", "annals.v1.TimelineService"]);
-    let expected =
-        ["CountEntries", "GetEntryHistory", "ListEntries"].map(|m| format!("annals.v1.TimelineService.{m}"));
+    let expected = [
+        "CountEntries",
+        "CreateTimeline",
+        "DeleteTimeline",
+        "DiffEntries",
+        "GetEntryHistory",
+        "GetTimeline",
+        "ListEntries",
+        "ListTimelines",
+        "UpdateTimeline",
+        "WatchEntries",
+    ]
+    .map(|m| format!("annals.v1.TimelineService.{m}"));
     assert_eq!(methods.lines().collect::<Vec<_>>(), expected);
     for (symbol, expected) in [
         ("annals.v1.EventLogService", "// Appends events, all or none"),

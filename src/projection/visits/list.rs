@@ -1,0 +1,211 @@
+//! Visits in the order of their start, a few at a time.
+
+use std::collections::BTreeSet;
+
+use super::fold::{VisitRecord, record};
+use super::meetings::{meetings, participant_key};
+use super::suspects::{places, suspects};
+use crate::domain::{Kind, Position, Role, TermField};
+use crate::filter::{Filter, Needle};
+use crate::index::Scope;
+use crate::log::Log;
+use crate::log::error::ReadError;
+use crate::pb;
+use crate::pb::event::Payload;
+use crate::pb::visit::Status;
+use crate::projection::Events;
+use crate::projection::agreements::gather::of_kind;
+use crate::timeline::{Certainty, Key, ListRequest, Order, Window, list};
+
+/// Most events read for one page.
+pub const READ_MAX: usize = 5_000;
+/// Candidates taken from the index at once.
+const BATCH: usize = 200;
+
+/// Which visits.
+#[derive(Clone, Debug, Default)]
+pub struct VisitQuery {
+    /// What the determining state must match.
+    pub filter: Filter,
+    /// Keys of entities that take part.
+    pub persons: Vec<String>,
+    /// Keys of entities that visit.
+    pub visitors: Vec<String>,
+    /// Keys of hosts.
+    pub hosts: Vec<String>,
+    /// Words of offices, in lower case.
+    pub offices: Vec<String>,
+    /// Countries visited.
+    pub countries: Vec<String>,
+    /// Places visited, in lower case.
+    pub places: Vec<String>,
+    /// Keys of entities met.
+    pub met: Vec<String>,
+    /// Statuses.
+    pub statuses: Vec<Status>,
+    /// Only overdue ones.
+    pub overdue_only: bool,
+    /// Only those that may be recorded twice.
+    pub suspects_only: bool,
+    /// The day by which a plan is overdue.
+    pub day: i32,
+}
+
+/// What became of a visit that was offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It is on the page.
+    Yes,
+    /// It does not belong on any page.
+    No,
+    /// The page is full without it.
+    Full,
+}
+
+/// A visit that was found.
+#[derive(Debug)]
+pub struct Found<'a> {
+    /// Its record.
+    pub record: &'a VisitRecord,
+    /// Streams that may record the same visit.
+    pub suspects: &'a [String],
+    /// How sure it is that it lies in the window.
+    pub certainty: Certainty,
+}
+
+/// Where a walk begins, and in which direction it goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Walk {
+    /// The state of knowledge; `as_of` is a real position.
+    pub scope: Scope,
+    /// When the visits are.
+    pub window: Option<Window>,
+    /// The order: by start.
+    pub order: Order,
+    /// Where the page before ended.
+    pub after: Option<Key>,
+    /// Most visits.
+    pub page_size: usize,
+}
+
+/// Offers the visits that answer, in order, until a page is full; gives where the next page begins, if there may be
+/// one.
+///
+/// # Errors
+/// [`ReadError`] when an event cannot be read.
+pub fn walk(
+    log: &Log,
+    query: &VisitQuery,
+    walk: Walk,
+    mut offer: impl FnMut(Found<'_>) -> Taken,
+) -> Result<Option<Key>, ReadError> {
+    let Walk { scope, window, order, after, page_size } = walk;
+    let mut request = ListRequest {
+        filter: query.planned(),
+        window,
+        scope,
+        order,
+        after,
+        page_size: BATCH,
+        include_closed: false,
+    };
+    let mut events = Events::of(log);
+    let (mut taken, mut read) = (0_usize, 0_usize);
+    loop {
+        let listed = list(&log.index().view(), &request);
+        for (entry, key) in listed.entries.iter().zip(&listed.keys) {
+            if taken == page_size || read >= READ_MAX {
+                return Ok(request.after);
+            }
+            read += 1;
+            let Some(record) = query.answer(log, &mut events, entry.position, scope)? else {
+                request.after = Some(*key);
+                continue;
+            };
+            read += record.steps.len().saturating_sub(1);
+            let suspects = suspects(log, &mut events, &record, scope)?;
+            if !query.suspects_only || !suspects.is_empty() {
+                let found = Found { record: &record, suspects: &suspects, certainty: entry.certainty };
+                match offer(found) {
+                    Taken::Yes => taken += 1,
+                    Taken::No => {}
+                    Taken::Full => return Ok(request.after),
+                }
+            }
+            request.after = Some(*key);
+        }
+        if listed.next.is_none() {
+            return Ok(None);
+        }
+    }
+}
+
+impl VisitQuery {
+    /// Gives the part of the question that the index answers.
+    fn planned(&self) -> Filter {
+        let mut filter = of_kind(Kind::Visit, self.filter.clone());
+        let mut clause = |needles: Vec<Needle>| {
+            if !needles.is_empty() {
+                filter.clauses.push(needles);
+            }
+        };
+        let taking_part = |role: Role, keys: &[String]| {
+            let values = keys.iter().map(|key| format!("{}:{key}", role.number()));
+            values.map(|value| Needle::Term(TermField::Participation.term(&value))).collect()
+        };
+        clause(self.persons.iter().map(|key| Needle::Term(TermField::Entity.term(key))).collect());
+        clause(taking_part(Role::Visitor, &self.visitors));
+        clause(taking_part(Role::Host, &self.hosts));
+        filter
+    }
+
+    /// Gives the visit that an event determines, if it answers.
+    fn answer(
+        &self,
+        log: &Log,
+        events: &mut Events,
+        position: Position,
+        scope: Scope,
+    ) -> Result<Option<VisitRecord>, ReadError> {
+        let event = events.get(position)?;
+        let Some(Payload::Visit(visit)) = &event.payload else { return Ok(None) };
+        if !self.fits(&event, visit) {
+            return Ok(None);
+        }
+        let Some(record) = record(log, events, &event.stream, scope)? else { return Ok(None) };
+        let determines = record.determining().is_some_and(|step| step.position == position);
+        let fits = determines
+            && (self.statuses.is_empty() || self.statuses.contains(&record.status()))
+            && (!self.overdue_only || record.is_overdue(self.day));
+        Ok(fits.then_some(record))
+    }
+
+    /// Tells whether a state fits what the index does not know.
+    fn fits(&self, event: &pb::Event, visit: &pb::Visit) -> bool {
+        let any = |wanted: &[String], found: &BTreeSet<String>| {
+            wanted.is_empty() || wanted.iter().any(|value| found.contains(value))
+        };
+        let offices = || event.participants.iter().map(|found| found.capacity.to_lowercase());
+        let office = self.offices.is_empty()
+            || offices().any(|held| self.offices.iter().any(|wanted| held.contains(wanted.as_str())));
+        office
+            && any(&self.countries, &countries(event, visit))
+            && any(&self.places, &places(event, visit))
+            && (self.met.is_empty()
+                || meetings(event, visit).iter().any(|pair| {
+                    let met = pair.counterpart.as_ref().map(participant_key).unwrap_or_default();
+                    self.met.iter().any(|wanted| wanted == met)
+                }))
+    }
+}
+
+/// Gives the countries of hosts, of those they act for, and of the places that a visit leads to.
+fn countries(event: &pb::Event, visit: &pb::Visit) -> BTreeSet<String> {
+    let hosts = event.participants.iter().filter(|found| found.role() == pb::Role::Host);
+    let hosts = hosts.flat_map(|host| host.entity.iter().chain(&host.on_behalf_of));
+    let stops = super::fold::itinerary(event, visit);
+    let places = stops.iter().filter_map(|stop| stop.place.as_ref()).map(|place| place.country.clone());
+    let mut found: BTreeSet<String> = hosts.map(|host| host.country.clone()).chain(places).collect();
+    found.remove("");
+    found
+}

@@ -1,0 +1,56 @@
+//! Who meets whom on a visit.
+
+use std::collections::BTreeSet;
+
+use crate::pb;
+use crate::projection::agreements::act::key_of;
+
+/// Most meetings that a visit shows.
+pub const MEETINGS_MAX: usize = 1_000;
+
+/// Gives what tells a participant from others.
+#[must_use]
+pub fn participant_key(participant: &pb::Participant) -> &str {
+    participant.entity.as_ref().map(key_of).unwrap_or_default()
+}
+
+/// Gives each pair of one who visits and one who is met: first the meetings as given, then counterparts, and hosts who
+/// are people, of whom no meeting is described.
+#[must_use]
+pub fn meetings(event: &pb::Event, visit: &pb::Visit) -> Vec<pb::VisitMeeting> {
+    let with = |role: pb::Role| event.participants.iter().filter(move |found| found.role() == role);
+    let visitors: Vec<&pb::Participant> = with(pb::Role::Visitor).collect();
+    let travelling: BTreeSet<&str> = visitors.iter().map(|visitor| participant_key(visitor)).collect();
+    let mut described = BTreeSet::new();
+    let mut pairs = Vec::new();
+    for meeting in &visit.meetings {
+        let met = meeting.participants.iter().filter(|found| !travelling.contains(participant_key(found)));
+        for counterpart in met {
+            described.insert(participant_key(counterpart));
+            pairs.extend(visitors.iter().map(|visitor| pb::VisitMeeting {
+                visitor: Some((*visitor).clone()),
+                counterpart: Some(counterpart.clone()),
+                topic: meeting.topic.clone(),
+                when: meeting.when.clone(),
+                place: meeting.place.clone(),
+            }));
+        }
+    }
+    let person = |found: &&pb::Participant| {
+        found.entity.as_ref().is_some_and(|entity| entity.r#type() == pb::EntityType::Person)
+    };
+    let hosts = with(pb::Role::Host).filter(person);
+    for counterpart in with(pb::Role::Counterpart).chain(hosts) {
+        let key = participant_key(counterpart);
+        if travelling.contains(key) || !described.insert(key) {
+            continue;
+        }
+        pairs.extend(visitors.iter().map(|visitor| pb::VisitMeeting {
+            visitor: Some((*visitor).clone()),
+            counterpart: Some(counterpart.clone()),
+            ..pb::VisitMeeting::default()
+        }));
+    }
+    pairs.truncate(MEETINGS_MAX);
+    pairs
+}
