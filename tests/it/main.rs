@@ -12,6 +12,7 @@
     reason = "a test says what it expects by failing"
 )]
 
+mod agreements;
 mod append;
 mod backup;
 mod clients;
@@ -29,9 +30,11 @@ mod golden;
 mod harness;
 mod malformed;
 mod model;
+mod model_agreement;
 mod model_series;
 mod proof;
 mod random;
+mod random_agreements;
 mod random_funding;
 mod random_series;
 mod roundtrip;

@@ -143,6 +143,7 @@ pub struct Life {
     terminated: Level,
     replaced: Level,
     denounced: Level,
+    members: Members,
     expired: Level,
     terms: Last<i32>,
     suspension: Last<bool>,
@@ -171,10 +172,10 @@ impl Life {
             record.incoming.iter().filter(|link| link.counts && link.link_type == LinkType::Extends);
         let extensions =
             extensions.filter_map(|link| Some((link.when(basis), link.position, link.expires_on?)));
-        let suspensions = acts.iter().filter_map(|(act, when)| match act.action {
-            Action::Suspended => Some((*when, act.position, true)),
-            action => (action == Action::Resumed).then_some((*when, act.position, false)),
-        });
+        let suspensions = acts
+            .iter()
+            .filter(|(act, _)| matches!(act.action, Action::Suspended | Action::Resumed))
+            .map(|(act, when)| (*when, act.position, act.action == Action::Suspended));
         let stages = STAGES.iter().map(|stage| {
             let reached = acts.iter().filter(|(act, _)| stage_of(act.action) == Some(*stage));
             (*stage, Level::of(reached.map(|(_, when)| *when)))
@@ -183,7 +184,8 @@ impl Life {
             cancelled: linked(LinkType::Cancels),
             terminated: acted(|act| act.action == Action::Terminated).or(linked(LinkType::Terminates)),
             replaced: linked(LinkType::Replaces),
-            denounced: acted(|act| act.is_leaving() && act.acting().is_none()).or(deserted(&acts)),
+            denounced: acted(|act| act.is_leaving() && act.acting().is_none()),
+            members: Members::of(&acts),
             expired: acted(|act| act.action == Action::Expired),
             terms: Last::of(own_terms.chain(extensions).collect()),
             suspension: Last::of(suspensions.collect()),
@@ -207,7 +209,11 @@ impl Life {
             (Status::Cancelled, self.cancelled.may(day), self.cancelled.must(day)),
             (Status::Terminated, self.terminated.may(day), self.terminated.must(day)),
             (Status::Replaced, self.replaced.may(day), self.replaced.must(day)),
-            (Status::Denounced, self.denounced.may(day), self.denounced.must(day)),
+            (
+                Status::Denounced,
+                self.denounced.may(day) || self.members.may_be_deserted(day),
+                self.denounced.must(day) || self.members.are_deserted(day),
+            ),
             (
                 Status::Expired,
                 self.expired.may(day) || terms.iter().any(over),
@@ -255,7 +261,7 @@ impl Life {
     #[must_use]
     pub fn ended_from(&self) -> Option<i32> {
         let ends = [self.cancelled, self.terminated, self.replaced, self.denounced, self.expired];
-        ends.iter().filter_map(|end| end.must_from).min()
+        ends.iter().filter_map(|end| end.must_from).chain(self.members.deserted_from()).min()
     }
 
     /// Gives the days, rising, on which something may change.
@@ -267,6 +273,7 @@ impl Life {
             ends.into_iter().chain(self.stages.iter().map(|(_, level)| *level)).flat_map(Level::days);
         let terms = self.terms.steps.iter().map(|(_, expires_on)| expires_on.saturating_add(1));
         let days = levels.chain(self.terms.days()).chain(terms).chain(self.suspension.days());
+        let days = days.chain(self.members.left.iter().flat_map(Last::days));
         let days: BTreeSet<i32> =
             days.filter(|day| *day != Bounds::OPEN_START && *day != Bounds::OPEN_END).collect();
         days.into_iter().collect()
@@ -285,27 +292,43 @@ pub fn parties(record: &Record) -> BTreeMap<&str, &pb::EntityRef> {
     parties
 }
 
-/// Gives from when on so many parties have left that fewer than two remain. A party that consented again after it left
-/// has not left.
-fn deserted(acts: &[(&Act, When)]) -> Level {
-    let parties: BTreeSet<&str> = acts.iter().flat_map(|(act, _)| act.parties()).map(key_of).collect();
-    let order = |act: &Act, when: When| (when.earliest, when.latest, act.position);
-    let mut left: BTreeMap<&str, Level> = BTreeMap::new();
-    for (act, when) in acts.iter().filter(|(act, _)| act.is_leaving()) {
-        let Some(party) = act.acting() else { continue };
-        let back = acts.iter().any(|(other, then)| {
-            other.is_consent() && other.acting() == Some(party) && order(other, *then) > order(act, *when)
+/// The parties that ever left, and how many must be gone for the agreement to end.
+#[derive(Clone, Debug)]
+struct Members {
+    /// Whether the last that each did was to leave; a party that consents again is back.
+    left: Vec<Last<bool>>,
+    needed: usize,
+}
+
+impl Members {
+    fn of(acts: &[(&Act, When)]) -> Self {
+        let parties: BTreeSet<&str> = acts.iter().flat_map(|(act, _)| act.parties()).map(key_of).collect();
+        let leaving: BTreeSet<&str> =
+            acts.iter().filter(|(act, _)| act.is_leaving()).filter_map(|(act, _)| act.acting()).collect();
+        let left = leaving.into_iter().map(|party| {
+            let own = acts.iter().filter(|(act, _)| act.acting() == Some(party));
+            let steps = own.filter(|(act, _)| act.is_leaving() || act.is_consent());
+            Last::of(steps.map(|(act, when)| (*when, act.position, act.is_leaving())).collect())
         });
-        if !back {
-            let level = left.entry(party).or_default();
-            *level = level.or(Level::of(std::iter::once(*when)));
-        }
+        Self { left: left.collect(), needed: parties.len().saturating_sub(1).max(1) }
     }
-    let needed = parties.len().saturating_sub(1).max(1);
-    let nth = |side: fn(&Level) -> Option<i32>| {
-        let mut days: Vec<i32> = left.values().filter_map(side).collect();
+
+    /// Tells whether fewer than two may be left on a day.
+    fn may_be_deserted(&self, day: i32) -> bool {
+        let gone = self.left.iter().filter(|last| last.at(day).contains(&Some(true)));
+        gone.count() >= self.needed
+    }
+
+    /// Tells whether fewer than two are certainly left on a day.
+    fn are_deserted(&self, day: i32) -> bool {
+        let gone = self.left.iter().filter(|last| last.at(day).iter().all(|value| *value == Some(true)));
+        gone.count() >= self.needed
+    }
+
+    /// Gives the first day on which fewer than two are certainly left.
+    fn deserted_from(&self) -> Option<i32> {
+        let mut days: Vec<i32> = self.left.iter().flat_map(Last::days).collect();
         days.sort_unstable();
-        days.get(needed - 1).copied()
-    };
-    Level { may_from: nth(|level| level.may_from), must_from: nth(|level| level.must_from) }
+        days.into_iter().find(|day| *day != Bounds::OPEN_END && self.are_deserted(*day))
+    }
 }
