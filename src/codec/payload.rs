@@ -9,8 +9,8 @@ use super::{statistics, time};
 use crate::domain::codes::CodeList;
 use crate::domain::tag::is_custom_type;
 use crate::domain::{
-    Action, Agreement, AmountQualifier, CaveatCode, Currency, EventId, Findings, FundingTransfer, Money,
-    Payload, Role, Shape, Stage, Statement, Visit, VisitStatus, check_country_code,
+    Action, Agreement, AmountQualifier, CaveatCode, Currency, EventId, Findings, FundingTransfer, Link,
+    Money, Payload, Role, Shape, Stage, Statement, Visit, VisitStatus, check_country_code,
 };
 use crate::pb;
 use crate::pb::event::Payload as Wire;
@@ -209,9 +209,9 @@ fn statement(findings: &mut Findings, found: &mut pb::Statement) -> Option<State
     line(findings, "medium", &found.medium, TEXT_CHARS_MAX);
     line(findings, "occasion", &found.occasion, TEXT_CHARS_MAX);
     optional_number(findings, "stance", found.stance, |n| pb::statement::Stance::try_from(n).ok());
-    let mut comparisons = Vec::new();
+    let (mut comparisons, mut about) = (Vec::new(), Vec::new());
     for (index, found) in found.claims.iter_mut().enumerate() {
-        if let Some(comparison) = findings.at_index("claims", index, |f| claim(f, found)) {
+        if let Some(comparison) = findings.at_index("claims", index, |f| claim(f, found, &mut about)) {
             comparisons.push((index, comparison));
         }
     }
@@ -220,13 +220,17 @@ fn statement(findings: &mut Findings, found: &mut pb::Statement) -> Option<State
         return None;
     };
     let speaker = findings.at("speaker", |f| participant(f, speaker, Some(Role::Speaker)))?;
-    Some(Statement { speaker, text: found.text.clone(), verbatim: found.verbatim, comparisons })
+    Some(Statement { speaker, text: found.text.clone(), verbatim: found.verbatim, comparisons, about })
 }
 
-fn claim(findings: &mut Findings, found: &mut pb::Claim) -> Option<crate::domain::Comparison> {
+fn claim(
+    findings: &mut Findings,
+    found: &mut pb::Claim,
+    about: &mut Vec<Link>,
+) -> Option<crate::domain::Comparison> {
     check::prose(findings, "text", &found.text);
     line(findings, "hedging", &found.hedging, TEXT_CHARS_MAX);
-    links(findings, "about", &mut found.about);
+    about.extend(links(findings, "about", &mut found.about));
     if let Some(figure) = &mut found.figure {
         findings.at("figure", |f| statistics::observation(f, figure));
     }

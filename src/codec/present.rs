@@ -56,7 +56,14 @@ fn whole(record: &Record) -> Result<pb::Event, PresentError> {
 }
 
 fn dated(published: Option<TimeSpan>) -> Source {
-    Source { id: String::new(), publisher: None, published, retrieved_at: None, quote: None }
+    Source {
+        id: String::new(),
+        attributed_to: Vec::new(),
+        publisher: None,
+        published,
+        retrieved_at: None,
+        quote: None,
+    }
 }
 
 fn fill_payload(payload: &mut Payload) {

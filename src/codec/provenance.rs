@@ -41,15 +41,17 @@ fn source(findings: &mut Findings, found: &mut pb::Source) -> Source {
             findings.at_index("supports", index, |f| f.violation("is no path of a field of the event"));
         }
     }
-    for (index, attribution) in found.attribution.iter().enumerate() {
+    let attributed_to = found.attribution.iter().enumerate().filter_map(|(index, attribution)| {
         findings.at_index("attribution", index, |f| {
             optional_number(f, "kind", attribution.kind, |n| pb::attribution::Kind::try_from(n).ok());
             check::prose(f, "wording", &attribution.wording);
-            optional_entity(f, "by", attribution.by.as_ref());
-        });
-    }
+            optional_entity(f, "by", attribution.by.as_ref())
+        })
+    });
+    let attributed_to = attributed_to.collect();
     Source {
         id: found.id.clone(),
+        attributed_to,
         publisher: optional_entity(findings, "publisher", found.publisher.as_ref()),
         published: time::span(findings, "published", found.published.as_mut(), Shape::Instant),
         retrieved_at: check::moment(findings, "retrieved_at", found.retrieved_at.as_ref()),

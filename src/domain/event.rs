@@ -186,14 +186,11 @@ impl Event {
             if let Some(publisher) = &source.publisher {
                 terms.add(TermField::Publisher, publisher.key());
             }
-        }
-        for link in &self.links {
-            match &link.target {
-                LinkTarget::Event(id) => terms.add(TermField::LinkEvent, &id.to_string()),
-                LinkTarget::Stream(name) => terms.add(TermField::LinkStream, name),
-                LinkTarget::External => {}
+            for entity in &source.attributed_to {
+                terms.add(TermField::Attribution, entity.key());
             }
         }
+        self.links.iter().for_each(|link| terms.add_link(link));
         for tag in &self.tags {
             terms.add(TermField::Tag, tag);
         }
@@ -228,6 +225,14 @@ impl TermList {
         self.add(TermField::Country, &entity.country);
         for id in &entity.external_ids {
             self.add(TermField::ExternalId, &format!("{}:{}", id.scheme, id.value));
+        }
+    }
+
+    fn add_link(&mut self, link: &Link) {
+        match &link.target {
+            LinkTarget::Event(id) => self.add(TermField::LinkEvent, &id.to_string()),
+            LinkTarget::Stream(name) => self.add(TermField::LinkStream, name),
+            LinkTarget::External => {}
         }
     }
 
@@ -279,7 +284,10 @@ impl TermList {
                 self.add(TermField::SeriesKey, &release.series_key);
                 self.add(TermField::Country, &release.area_country);
             }
-            Payload::Statement(statement) => self.add_participant(&statement.speaker),
+            Payload::Statement(statement) => {
+                self.add_participant(&statement.speaker);
+                statement.about.iter().for_each(|link| self.add_link(link));
+            }
             Payload::Custom => {}
         }
     }

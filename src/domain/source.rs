@@ -10,6 +10,8 @@ pub const QUOTE_CHARS_USUAL: u64 = 300;
 pub struct Source {
     /// Stable id; may be empty.
     pub id: String,
+    /// To whom it ascribes the event, outermost first.
+    pub attributed_to: Vec<Entity>,
     /// Who published it.
     pub publisher: Option<Entity>,
     /// When it made the event known.

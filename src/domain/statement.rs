@@ -1,6 +1,6 @@
 //! Statements: who said what.
 
-use super::{Comparison, Event, Findings, Participant};
+use super::{Comparison, Event, Findings, Link, Participant};
 
 /// Something said.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +13,8 @@ pub struct Statement {
     pub verbatim: bool,
     /// Comparisons that the statement makes, by index of their claim.
     pub comparisons: Vec<(usize, Comparison)>,
+    /// What its claims are about.
+    pub about: Vec<Link>,
 }
 
 impl Statement {

@@ -44,6 +44,8 @@ pub enum TermField {
     SeriesKey = 19,
     /// Name of a stream that a link names.
     LinkStream = 20,
+    /// Id of an entity to whom a source ascribes the event.
+    Attribution = 21,
     /// IATI FlowType of a transfer.
     FlowType = 40,
     /// IATI FinanceType of a transfer.
@@ -91,6 +93,7 @@ impl TermField {
             Self::Dataflow => 18,
             Self::SeriesKey => 19,
             Self::LinkStream => 20,
+            Self::Attribution => 21,
             Self::FlowType => 40,
             Self::FinanceType => 41,
             Self::AidType => 42,

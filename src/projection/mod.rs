@@ -6,6 +6,7 @@
 pub mod agreements;
 pub mod civil;
 pub mod funding;
+pub mod provenance;
 pub mod series;
 pub mod standing;
 pub mod visits;

@@ -36,10 +36,13 @@ use crate::pb::admin_service_server::AdminServiceServer;
 use crate::pb::agreement_service_server::AgreementServiceServer;
 use crate::pb::event_log_service_server::EventLogServiceServer;
 use crate::pb::funding_service_server::FundingServiceServer;
+use crate::pb::provenance_service_server::ProvenanceServiceServer;
 use crate::pb::series_service_server::SeriesServiceServer;
 use crate::pb::timeline_service_server::TimelineServiceServer;
 use crate::pb::visit_service_server::VisitServiceServer;
-use crate::service::{Admin, Agreements, Context, EventLog, Funding, Phase, Series, Timeline, Visits};
+use crate::service::{
+    Admin, Agreements, Context, EventLog, Funding, Phase, Provenance, Series, Timeline, Visits,
+};
 
 /// Says why the server did not start, or did not stop well.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +92,7 @@ const SERVICES: &[&str] = &[
     "annals.v1.TimelineService",
     "annals.v1.AgreementService",
     "annals.v1.VisitService",
+    "annals.v1.ProvenanceService",
     "annals.v1.FundingService",
     "annals.v1.SeriesService",
     "annals.v1.AdminService",
@@ -234,6 +238,7 @@ pub fn routes(context: &Context, health: HealthServer<impl Health>) -> Result<Ro
     let timeline = served!(TimelineServiceServer, Timeline(context.clone()), size);
     let series = served!(SeriesServiceServer, Series(context.clone()), size);
     let agreements = served!(AgreementServiceServer, Agreements(context.clone()), size);
+    let provenance = served!(ProvenanceServiceServer, Provenance(context.clone()), size);
     let visits = served!(VisitServiceServer, Visits(context.clone()), size);
     let admin = served!(AdminServiceServer, Admin(context.clone()), size);
     let funding = served!(FundingServiceServer, Funding(context.clone()), size);
@@ -251,6 +256,7 @@ pub fn routes(context: &Context, health: HealthServer<impl Health>) -> Result<Ro
         .add_service(series)
         .add_service(agreements)
         .add_service(visits)
+        .add_service(provenance)
         .add_service(admin)
         .add_service(funding)
         .add_service(

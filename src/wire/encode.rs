@@ -156,7 +156,9 @@ pub fn link_type(link_type: LinkType) -> i32 {
     link_type.number().into()
 }
 
-fn status(status: Status) -> pb::entry::Status {
+/// Writes what became of an event.
+#[must_use]
+pub fn status(status: Status) -> pb::entry::Status {
     use pb::entry::Status as Wire;
     match status {
         Status::Current => Wire::Current,

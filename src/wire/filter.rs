@@ -134,6 +134,7 @@ impl Clauses<'_> {
         self.texts("external_ids", TermField::ExternalId, &ids);
         self.event_ids("link_event_ids", TermField::LinkEvent, &found.link_event_ids);
         self.texts("link_streams", TermField::LinkStream, &found.link_streams);
+        self.texts("attributed_to", TermField::Attribution, &found.attributed_to);
     }
 
     fn payload(&mut self, found: &pb::Filter) {

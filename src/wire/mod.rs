@@ -14,6 +14,7 @@ pub mod limits;
 pub mod page_token;
 pub mod paging;
 pub mod proof;
+pub mod provenance;
 pub mod saved;
 pub mod scan;
 pub mod series;

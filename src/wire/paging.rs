@@ -60,6 +60,7 @@ page_requests!(ListTransfersRequest);
 page_requests!(ListSeriesRequest, GetSeriesRequest, ListVintagesRequest, CountRevisionsRequest);
 page_requests!(ListTimelinesRequest);
 page_requests!(ListAgreementsRequest, ListVisitsRequest, ListMeetingsRequest);
+page_requests!(ListDependentsRequest);
 
 /// Which page of which state of knowledge, held against its token.
 #[derive(Clone, Copy, Debug)]

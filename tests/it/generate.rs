@@ -215,6 +215,13 @@ impl Generator {
             // Often of no commitment at all.
             transfer.commitment_event_id = rng.pick(&model.events).id.to_string();
         }
+        if let Some(pb::event::Payload::Statement(statement)) = &mut event.payload
+            && !model.events.is_empty()
+            && rng.chance(50)
+        {
+            let about = link(*rng.pick(&[10, 20, 21, 22, 28]), rng.pick(&model.events).id);
+            statement.claims.push(pb::Claim { about: vec![about], ..pb::Claim::default() });
+        }
         event
     }
 
@@ -329,7 +336,7 @@ impl Generator {
     fn field(&mut self, filter: &mut pb::Filter, model: &Model) {
         let rng = &mut self.rng;
         let number = |rng: &mut Rng, bound: u64| vec![i32::try_from(rng.below(bound)).unwrap() + 1];
-        match rng.below(24) {
+        match rng.below(25) {
             0 => filter.streams = rng.words(STREAMS),
             1 | 2 => filter.stream_prefixes = rng.words(PREFIXES),
             3 => filter.kinds = number(rng, 6),
@@ -357,6 +364,7 @@ impl Generator {
                 filter.dataflows = rng.words(DATAFLOWS);
                 filter.series_keys = if rng.chance(50) { rng.words(SERIES) } else { Vec::new() };
             }
+            22 => filter.attributed_to = rng.words(PUBLISHERS),
             21 => filter.amount = Some(payload::amount_range(rng)),
             _ => payload::transfer_field(rng, filter),
         }
@@ -476,5 +484,11 @@ fn source(rng: &mut Rng) -> pb::Source {
     let publisher = rng.chance(60).then(|| entity(rng, PUBLISHERS));
     let published = rng.chance(60).then(|| time::published(rng));
     let quote = rng.chance(30).then(|| pb::Quote { exact: "q".to_owned(), ..pb::Quote::default() });
-    pb::Source { id, publisher, published, quote, ..pb::Source::default() }
+    let attribution = (0..rng.below(3)).map(|_| attribution(rng)).collect();
+    pb::Source { id, publisher, published, quote, attribution, ..pb::Source::default() }
+}
+
+fn attribution(rng: &mut Rng) -> pb::Attribution {
+    let by = rng.chance(90).then(|| entity(rng, PUBLISHERS));
+    pb::Attribution { by, kind: i32::try_from(rng.below(6)).unwrap(), ..pb::Attribution::default() }
 }

@@ -13,6 +13,8 @@ pub(crate) mod filter;
 pub(crate) mod funding;
 #[path = "model_proof.rs"]
 pub(crate) mod proof;
+#[path = "model_provenance.rs"]
+pub(crate) mod provenance;
 #[path = "model_text.rs"]
 pub(crate) mod text;
 #[path = "model_timeline.rs"]

@@ -30,10 +30,23 @@ fn positive(filter: &pb::Filter, event: &pb::Event) -> bool {
         && any(&filter.modalities, |modality| event.modality == *modality)
         && any(&filter.assertions, |assertion| event.assertion == *assertion)
         && any(&filter.external_ids, |id| external_ids(event).contains(&id))
-        && any(&filter.link_event_ids, |id| event.links.iter().any(|link| link.event_id == *id))
-        && any(&filter.link_streams, |name| event.links.iter().any(|link| link.stream == *name))
+        && any(&filter.link_event_ids, |id| links(event).any(|link| link.event_id == *id))
+        && any(&filter.link_streams, |name| links(event).any(|link| link.stream == *name))
+        && any(&filter.attributed_to, |id| {
+            let steps = event.sources.iter().flat_map(|source| &source.attribution);
+            steps.filter_map(|step| step.by.as_ref()).any(|by| key(by) == *id)
+        })
         && super::text::matches(event, &filter.text)
         && payload_matches(filter, event)
+}
+
+/// Gives the links of an event and of the claims in it.
+fn links(event: &pb::Event) -> impl Iterator<Item = &pb::Link> {
+    let claims = match &event.payload {
+        Some(Payload::Statement(statement)) => statement.claims.as_slice(),
+        _ => &[],
+    };
+    event.links.iter().chain(claims.iter().flat_map(|claim| &claim.about))
 }
 
 fn payload_matches(filter: &pb::Filter, event: &pb::Event) -> bool {

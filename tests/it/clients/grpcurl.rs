@@ -69,6 +69,7 @@ fn lists_and_describes() {
         "annals.v1.AgreementService",
         "annals.v1.EventLogService",
         "annals.v1.FundingService",
+        "annals.v1.ProvenanceService",
         "annals.v1.SeriesService",
         "annals.v1.TimelineService",
         "annals.v1.VisitService",
