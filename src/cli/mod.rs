@@ -37,6 +37,7 @@ pub mod input;
 pub mod json;
 pub mod output;
 pub mod proof;
+pub mod provenance;
 pub mod query_args;
 pub mod repair;
 pub mod restore;
@@ -96,6 +97,7 @@ enum Command {
     History(history::History),
     Count(count::Count),
     Funding(funding::Funding),
+    Provenance(provenance::Provenance),
     Tail(tail::Tail),
     Verify(verify::Verify),
     Repair(repair::Repair),
@@ -166,6 +168,7 @@ fn execute(command: &Command, context: &Context) -> Result<(), Failure> {
             Command::History(command) => command.run(context).await,
             Command::Count(command) => command.run(context).await,
             Command::Funding(command) => command.run(context).await,
+            Command::Provenance(command) => command.run(context).await,
             Command::Tail(command) => command.run(context).await,
             Command::Verify(command) => command.run(context).await,
             Command::Repair(command) => command.run(),

@@ -186,3 +186,34 @@ async fn bad_questions_are_refused_by_field() {
     };
     assert_eq!(client.list_dependents(request).await.unwrap_err().code(), Code::NotFound);
 }
+
+#[test]
+fn the_command_line_shows_foundations_and_dependents() {
+    let server = Server::start();
+    server.import_article();
+    let ask = |arguments: &[&str]| {
+        let url = server.url();
+        let mut all = vec!["provenance", "--server", &url];
+        all.extend_from_slice(arguments);
+        let output = crate::harness::annals(&all);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let shown = ask(&[DROP]);
+    for line in [
+        "    source: The Independent, Cameron travels to Albania to bolster partnership on tackling illegal migration, 2024-05-22~",
+        "      without a source, given by The Independent",
+        &format!("    rests on: DERIVED_FROM {ARRIVALS_2022}"),
+        &format!("    refers to: CLAIMED_CAUSE {AGREEMENT}"),
+        "      \u{201c}down from 12,658 in 2022 to 922\u{201d}",
+    ] {
+        assert!(shown.lines().any(|shown| shown == line), "{line} is not in\n{shown}");
+    }
+    let shown = ask(&[FIRST]);
+    assert!(shown.contains(&format!("; superseded by {REVISED}")), "{shown}");
+    let shown = ask(&[ARRIVALS_2024, "--dependents"]);
+    assert_eq!(shown.lines().count(), 3, "{shown}");
+    assert!(shown.contains(&format!("CITES {ARRIVALS_2024}")), "{shown}");
+    let shown = ask(&["--attributed-to", "org:gb-fcdo", "--json"]);
+    assert_eq!(shown.lines().count(), 4, "{shown}");
+}
