@@ -11,6 +11,7 @@ pub mod events;
 pub mod host;
 pub mod latency;
 pub mod null;
+pub mod queries;
 pub mod raw;
 pub mod read;
 pub mod report;

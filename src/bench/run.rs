@@ -41,7 +41,7 @@ struct Bench<'a> {
 pub fn run(settings: &Settings, progress: &dyn Fn(usize, usize)) -> Result<Report, BenchError> {
     let mut bench = Bench {
         settings,
-        directory: directory(settings)?,
+        directory: directory(settings.directory.as_deref())?,
         host: Host::new()?,
         clients: tokio::runtime::Builder::new_multi_thread()
             .thread_name("bench-client")
@@ -163,9 +163,12 @@ impl Bench<'_> {
 }
 
 /// Gives where stores are made: as told, or where the data of the user are, or would be.
-fn directory(settings: &Settings) -> Result<PathBuf, BenchError> {
-    if let Some(directory) = &settings.directory {
-        return Ok(directory.clone());
+///
+/// # Errors
+/// [`BenchError`] when there is no such place.
+pub fn directory(told: Option<&Path>) -> Result<PathBuf, BenchError> {
+    if let Some(directory) = told {
+        return Ok(directory.to_owned());
     }
     let data = Config::load(&Overrides::default())?.data;
     let existing = data.ancestors().skip(1).find(|path| path.is_dir());

@@ -1,8 +1,10 @@
 //! A whole run, short: every cell is there, and every answer was checked on the way.
 
 use std::cell::Cell as Shared;
+use std::io::{BufRead, Cursor};
 use std::time::Duration;
 
+use super::queries::{self, QuerySettings};
 use super::samples::{median, percentile_us};
 use super::{Settings, cell, run};
 
@@ -54,4 +56,31 @@ fn percentiles_and_medians() {
     assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
     assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
     assert_eq!(median(&[]), 0.0);
+}
+
+#[test]
+fn a_short_run_asks_every_query_of_copies_of_the_example() {
+    let directory = tempfile::tempdir().unwrap();
+    let lines = [
+        include_str!("../../examples/uk-albania/context_releases.jsonl"),
+        include_str!("../../examples/uk-albania/events.jsonl"),
+    ];
+    let file: Box<dyn BufRead + Send> = Box::new(Cursor::new(lines.concat()));
+    let settings = QuerySettings {
+        events: 50,
+        cell: Duration::from_millis(1),
+        directory: Some(directory.path().to_owned()),
+    };
+    let report = queries::run(vec![file], &settings, &|_, _| {}).unwrap();
+    // Whole copies of its 22 events.
+    assert_eq!(report.events, 66);
+    assert!(report.rows.len() >= 25, "{}", report.table());
+    for row in &report.rows {
+        assert!(row.calls >= 5 && row.p99_us >= row.p50_us, "{row:?}");
+    }
+    let answered = |name: &str| report.rows.iter().find(|row| row.name == name).unwrap().answer_bytes;
+    for name in ["list, two words, by relevance", "agreement", "visit", "series", "sums of all transfers"] {
+        assert!(answered(name) > 100, "{name}");
+    }
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
 }

@@ -4,11 +4,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use indicatif::ProgressBar;
+use serde_json::Value;
 
 use super::exit::Exit;
 use super::failure::Failure;
-use super::{Context, output};
-use crate::bench::{self, BenchError, Report, Settings};
+use super::{Context, input, output};
+use crate::bench::queries::{self, QuerySettings};
+use crate::bench::{self, BenchError, Settings};
 use crate::server::{LogFormat, telemetry};
 
 const EXAMPLES: &str = "\
@@ -16,6 +19,7 @@ Examples:
   annals bench
   annals bench --quick
   annals bench --directory /srv/annals --out bench.json
+  annals bench --queries events.jsonl.gz more.jsonl.gz --events 1000000
 
 Servers run in this process, on ports of their own, and their files in temporary directories that are deleted at the \
 end. The ratios say more than the rates: each compares two cells of the same round. docs/bench.md says how to read \
@@ -41,6 +45,14 @@ pub struct Bench {
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=600_000))]
     cell: Option<u64>,
 
+    /// Measure instead how long each query takes, on a store filled with copies of the events in these files
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["quick", "rounds"])]
+    queries: Vec<String>,
+
+    /// With --queries, fill the store with at least so many events
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, requires = "queries")]
+    events: usize,
+
     /// Also write everything, with each round, to this file, as JSON
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -53,6 +65,9 @@ impl Bench {
     /// [`Failure`] when a server fails or answers wrongly.
     pub async fn run(&self, context: &Context) -> Result<(), Failure> {
         telemetry::init(LogFormat::Human, "warn").map_err(|error| Failure::internal(error.to_string()))?;
+        if !self.queries.is_empty() {
+            return self.queries(context).await;
+        }
         let settings = self.settings();
         let bar = output::progress(Some(0), "[{bar:30}] {pos} of {len} cells, {eta} left");
         let shown = bar.clone();
@@ -64,7 +79,36 @@ impl Bench {
         });
         let report = work.await.unwrap_or_else(|panicked| Err(BenchError::Task(panicked)));
         bar.finish_and_clear();
-        self.show(&report.map_err(|error| failed(&error))?, context.json)
+        let report = report.map_err(|error| failed(&error))?;
+        self.show(context, &report.json(), || {
+            output::line(report.facts())?;
+            output::line(report.table())
+        })
+    }
+
+    async fn queries(&self, context: &Context) -> Result<(), Failure> {
+        let settings = QuerySettings {
+            events: self.events,
+            cell: self.cell.map_or(Duration::from_secs(2), Duration::from_millis),
+            directory: self.directory.clone(),
+        };
+        let bar = output::progress(Some(0), "[{bar:30}] {pos} of {len} steps, {eta} left");
+        let files = self.queries.iter().map(|path| input::open(path, &ProgressBar::hidden()));
+        let files = files.collect::<Result<Vec<_>, Failure>>()?;
+        let shown = bar.clone();
+        let work = tokio::task::spawn_blocking(move || {
+            queries::run(files, &settings, &|done, all| {
+                shown.set_length(u64::try_from(all).unwrap_or(u64::MAX));
+                shown.set_position(u64::try_from(done).unwrap_or(u64::MAX));
+            })
+        });
+        let report = work.await.unwrap_or_else(|panicked| Err(BenchError::Task(panicked)));
+        bar.finish_and_clear();
+        let report = report.map_err(|error| failed(&error))?;
+        self.show(context, &report.json(), || {
+            output::line(report.facts())?;
+            output::line(report.table())
+        })
     }
 
     fn settings(&self) -> Settings {
@@ -77,18 +121,22 @@ impl Bench {
         }
     }
 
-    fn show(&self, report: &Report, json: bool) -> Result<(), Failure> {
+    fn show(
+        &self,
+        context: &Context,
+        report: &Value,
+        people: impl FnOnce() -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         if let Some(path) = &self.out {
-            let text = format!("{:#}\n", report.json());
+            let text = format!("{report:#}\n");
             std::fs::write(path, text).map_err(|error| {
                 Failure::new(Exit::CannotCreate, format!("cannot write {}: {error}", path.display()))
             })?;
         }
-        if json {
-            return output::line(report.json());
+        if context.json {
+            return output::line(report);
         }
-        output::line(report.facts())?;
-        output::line(report.table())
+        people()
     }
 }
 

@@ -27,6 +27,7 @@ mod funding;
 mod fuzz_corpus;
 mod generate;
 mod golden;
+mod guide;
 mod harness;
 mod malformed;
 mod model;
