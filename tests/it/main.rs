@@ -47,3 +47,4 @@ mod text;
 mod tidy;
 mod timeline;
 mod tools;
+mod visits;
