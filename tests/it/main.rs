@@ -39,6 +39,7 @@ mod random_agreements;
 mod random_funding;
 mod random_provenance;
 mod random_series;
+mod random_visits;
 mod roundtrip;
 mod series;
 mod server;

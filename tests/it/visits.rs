@@ -196,13 +196,17 @@ async fn visit_and_cultural_centre_are_overdue() {
     // It had passed the day after, not on the day itself.
     assert_eq!(streams(&mut client, &with(overdue.clone(), "on", json!("2024-05-23"))).await, [CAMERON]);
     assert_eq!(streams(&mut client, &with(overdue.clone(), "on", json!("2024-05-22"))).await, [""; 0]);
-    // The cultural centre is no visit: the timeline of plans that certainly ended before the day holds both.
-    let plans = json!({"filter": {"modalities": ["PLANNED"]}, "valid": {"from": "2024-05", "to": "2024-06"}});
-    let plans = events::message::<pb::ListTimelineRequest>("annals.v1.ListTimelineRequest", &plans);
-    let plans = server.timeline().await.list_timeline(plans).await.unwrap().into_inner();
-    let plans: Vec<&str> =
-        plans.entries.iter().map(|entry| entry.event.as_ref().unwrap().stream.as_str()).collect();
-    assert_eq!(plans, [CAMERON, "facility/tirana-british-cultural-centre"]);
+    // The cultural centre is no visit: the timeline of plans has both, and no other plan has passed by then.
+    let plans = json!({"filter": {"modalities": ["PLANNED"]}, "valid": {"to": "2024-06"}});
+    let plans = events::message::<pb::ListEntriesRequest>("annals.v1.ListEntriesRequest", &plans);
+    let plans = server.timeline().await.list_entries(plans).await.unwrap().into_inner();
+    let plans = plans.entries.into_iter().map(|entry| entry.event.unwrap());
+    let passed = plans.filter(|event| {
+        let end = event.valid_time.as_ref().and_then(|span| span.latest_end);
+        end.is_some_and(|end| (end.year, end.month, end.day) <= (2024, 6, 1))
+    });
+    let passed: Vec<String> = passed.map(|event| event.stream).collect();
+    assert_eq!(passed, [CAMERON, "facility/tirana-british-cultural-centre"]);
     // A report from elsewhere that it took place settles it; a denial does not.
     let denied = with(simple("note/denied", "nothing took place"), "modality", json!("NEGATED"));
     let links = json!([{"type": "CONFIRMS", "stream": CAMERON}]);
@@ -465,4 +469,60 @@ async fn bad_questions_are_refused_by_field() {
     let beyond = pb::Scope { as_of_position: 99, known_at: None };
     let beyond = pb::ListVisitsRequest { scope: Some(beyond), ..Default::default() };
     assert_eq!(Said::of(&client.list_visits(beyond).await.unwrap_err()).code, GrpcCode::OutOfRange);
+}
+
+/// Runs the command line with success, and gives what it shows.
+fn shown(server: &Server, arguments: &[&str]) -> String {
+    let url = server.url();
+    let arguments: Vec<&str> = ["visits", "--server", &url].iter().chain(arguments).copied().collect();
+    let output = crate::harness::annals(&arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn the_command_line_shows_visits() {
+    let server = Server::start();
+    server.import_article();
+    let listed = shown(&server, &["--visitor", "person:david-cameron", "--on", "2024-05-22"]);
+    assert!(listed.contains("Lord David Cameron (Foreign Secretary)"), "{listed}");
+    assert!(listed.contains("scheduled") && listed.contains("1 visit as of position"), "{listed}");
+    let overdue = shown(&server, &["--overdue", "--on", "2024-06-01", "--visited", "AL", "--from", "2024"]);
+    assert!(overdue.contains(CAMERON) && overdue.contains("overdue"), "{overdue}");
+    assert!(shown(&server, &["--status", "under-way"]).starts_with("0 visits as of position"));
+    assert!(shown(&server, &["--known-at", "2024-01-01"]).starts_with("0 visits"));
+    let met = shown(&server, &["--meetings", "--met", "person:bajram-begaj"]);
+    assert!(met.contains("Bajram Begaj (President)") && met.contains("1 meeting as of"), "{met}");
+    for name in [CAMERON, "visit:gb-al-2024-05-cameron"] {
+        let one = shown(&server, &[name, "--on", "2024-06-01"]);
+        for part in
+            ["police command centre", "Igli Hasani (foreign minister)", "mind: its time", "on 2024-06-01"]
+        {
+            assert!(one.contains(part), "{part} is not in {one}");
+        }
+    }
+    let lines = shown(&server, &["--meetings", "--json", "--limit", "2"]);
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 2);
+    assert_eq!(lines[0]["meeting"]["counterpart"]["entity"]["id"], "person:edi-rama");
+    let one: Value = serde_json::from_str(&shown(&server, &[CAMERON, "--json"])).unwrap();
+    assert_eq!(one["visit"]["status"], "SCHEDULED");
+    let list: Value = serde_json::from_str(shown(&server, &["--json"]).trim()).unwrap();
+    assert_eq!(list["stream"], CAMERON);
+}
+
+#[tokio::test]
+async fn the_command_line_says_what_is_wrong_with_a_visit() {
+    let server = Server::start();
+    let run = |arguments: &[&str]| {
+        let url = server.url();
+        let arguments: Vec<&str> = ["visits", "--server", &url].iter().chain(arguments).copied().collect();
+        let output = crate::harness::annals(&arguments);
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!(run(&["visit/none"]).0, 66);
+    assert_eq!(run(&["--status", "flown"]).0, 64);
+    assert_eq!(run(&["visit/none", "--overdue"]).0, 64);
+    let (code, said) = run(&["--on", "yesterday"]);
+    assert!(code == 65 && said.contains("on"), "{code} {said}");
 }
