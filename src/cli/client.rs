@@ -8,10 +8,12 @@ use tonic::transport::{Channel, Endpoint};
 use super::exit::Exit;
 use super::failure::{Failure, chain};
 use crate::pb::admin_service_client::AdminServiceClient;
+use crate::pb::agreement_service_client::AgreementServiceClient;
 use crate::pb::event_log_service_client::EventLogServiceClient;
 use crate::pb::funding_service_client::FundingServiceClient;
 use crate::pb::provenance_service_client::ProvenanceServiceClient;
 use crate::pb::timeline_service_client::TimelineServiceClient;
+use crate::pb::visit_service_client::VisitServiceClient;
 
 /// Where clients look for the server unless told otherwise.
 pub const SERVER_DEFAULT: &str = "http://127.0.0.1:50051";
@@ -73,6 +75,22 @@ impl Target {
     /// As [`Target::log`].
     pub async fn provenance(&self) -> Result<ProvenanceServiceClient<Channel>, Failure> {
         Ok(ProvenanceServiceClient::new(self.connect().await?).max_decoding_message_size(MESSAGE_BYTES_MAX))
+    }
+
+    /// Opens a connection of its own to the agreements.
+    ///
+    /// # Errors
+    /// As [`Target::log`].
+    pub async fn agreements(&self) -> Result<AgreementServiceClient<Channel>, Failure> {
+        Ok(AgreementServiceClient::new(self.connect().await?).max_decoding_message_size(MESSAGE_BYTES_MAX))
+    }
+
+    /// Opens a connection of its own to the visits.
+    ///
+    /// # Errors
+    /// As [`Target::log`].
+    pub async fn visits(&self) -> Result<VisitServiceClient<Channel>, Failure> {
+        Ok(VisitServiceClient::new(self.connect().await?).max_decoding_message_size(MESSAGE_BYTES_MAX))
     }
 
     /// Opens a connection of its own to the administration.

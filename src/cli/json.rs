@@ -30,6 +30,11 @@ macro_rules! named {
 }
 
 named!(
+    AgreementState,
+    GetAgreementResponse,
+    GetVisitResponse,
+    MetOnVisit,
+    VisitState,
     AppendEventsResponse,
     CompareFundingResponse,
     CountEntriesResponse,

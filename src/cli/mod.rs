@@ -15,6 +15,7 @@
 //! | 77 | not allowed: PERMISSION_DENIED, UNAUTHENTICATED, a file that may not be read |
 //! | 78 | wrong configuration |
 
+pub mod agreements;
 pub mod append;
 pub mod atomic_file;
 pub mod backoff;
@@ -49,6 +50,7 @@ pub mod table;
 pub mod tail;
 pub mod timeline;
 pub mod verify;
+pub mod visits;
 pub mod when;
 
 use std::ffi::OsString;
@@ -98,6 +100,8 @@ enum Command {
     Count(count::Count),
     Funding(funding::Funding),
     Provenance(provenance::Provenance),
+    Agreements(agreements::Agreements),
+    Visits(visits::Visits),
     Tail(tail::Tail),
     Verify(verify::Verify),
     Repair(repair::Repair),
@@ -169,6 +173,8 @@ fn execute(command: &Command, context: &Context) -> Result<(), Failure> {
             Command::Count(command) => command.run(context).await,
             Command::Funding(command) => command.run(context).await,
             Command::Provenance(command) => command.run(context).await,
+            Command::Agreements(command) => command.run(context).await,
+            Command::Visits(command) => command.run(context).await,
             Command::Tail(command) => command.run(context).await,
             Command::Verify(command) => command.run(context).await,
             Command::Repair(command) => command.run(),

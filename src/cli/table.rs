@@ -2,10 +2,12 @@
 
 use comfy_table::{ContentArrangement, Table, presets};
 
+use super::failure::Failure;
 use super::output;
 use crate::pb::entry::Status;
 use crate::pb::event::Payload;
-use crate::pb::{Event, Source};
+use crate::pb::google::r#type::Date;
+use crate::pb::{EntityRef, Event, Source};
 
 /// Begins a table with its header. On a terminal it fits the width; elsewhere each row is one line.
 #[must_use]
@@ -70,6 +72,61 @@ pub const fn status(status: Status) -> &'static str {
     }
 }
 
+/// Turns a name of the API into words.
+#[must_use]
+pub fn words(name: &str) -> String {
+    name.to_lowercase().replace('_', " ")
+}
+
+/// Finds the value of an enum of the API by its name in words or with hyphens: `in-force`.
+///
+/// # Errors
+/// A sentence, when there is none of that name.
+pub fn value_named<T>(text: &str, find: impl Fn(&str) -> Option<T>) -> Result<T, String> {
+    let name = text.to_uppercase().replace(['-', ' '], "_");
+    let known = find(&name).filter(|_| !name.ends_with("UNSPECIFIED"));
+    known.ok_or_else(|| "is not one of the values; write it like in-force or under-way".to_owned())
+}
+
+/// Writes a day.
+#[must_use]
+pub fn day(date: Option<&Date>) -> String {
+    let written = |date: &Date| {
+        let sign = if date.year < 0 { "-" } else { "" };
+        format!("{sign}{:04}-{:02}-{:02}", date.year.unsigned_abs(), date.month, date.day)
+    };
+    date.map_or_else(String::new, written)
+}
+
+/// Gives the name of an entity, or its id where it has none.
+#[must_use]
+pub fn entity(entity: Option<&EntityRef>) -> String {
+    let name = entity.map_or("", |entity| if entity.name.is_empty() { &entity.id } else { &entity.name });
+    output::plain(name).into_owned()
+}
+
+/// Writes what is known of something, one fact a line; facts without a value are left out.
+///
+/// # Errors
+/// [`Failure`] when it cannot be written.
+pub fn facts(facts: &[(&str, String)]) -> Result<(), Failure> {
+    for (name, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {
+        output::line(format!("{name}: {}", output::plain(value)))?;
+    }
+    Ok(())
+}
+
+/// Shows a table between empty lines; nothing where it has no rows.
+///
+/// # Errors
+/// [`Failure`] when it cannot be written.
+pub fn below(shown: &Table) -> Result<(), Failure> {
+    if shown.row_count() == 0 {
+        return Ok(());
+    }
+    output::line(format!("\n{}\n", shown.trim_fmt()))
+}
+
 /// Gives a number with its noun: `1 entry`, `2 entries`.
 #[must_use]
 pub fn count(number: u64, one: &str, many: &str) -> String {
@@ -79,7 +136,7 @@ pub fn count(number: u64, one: &str, many: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pb::{CustomPayload, EntityRef, TimeSpan};
+    use crate::pb::{CustomPayload, TimeSpan};
 
     fn named(id: &str, publisher: Option<(&str, &str)>) -> Source {
         let publisher = publisher.map(|(id, name)| EntityRef {
@@ -109,6 +166,17 @@ mod tests {
         let event = Event { payload: Some(payload), valid_time: Some(valid_time), ..Event::default() };
         assert_eq!(kind(&event), "a\u{FFFD}");
         assert_eq!(super::valid_time(&event), "2022\u{FFFD}");
+    }
+
+    #[test]
+    fn days_and_names_of_the_api() {
+        let date = |year, month, day| Date { year, month, day };
+        assert_eq!(day(Some(&date(2024, 5, 22))), "2024-05-22");
+        assert_eq!((day(Some(&date(-44, 3, 15))), day(None)), ("-0044-03-15".to_owned(), String::new()));
+        let find = |name: &str| (name == "IN_FORCE" || name == "STATUS_UNSPECIFIED").then_some(());
+        assert_eq!(value_named("in-force", find), Ok(()));
+        assert!(value_named("status-unspecified", find).is_err() && value_named("", find).is_err());
+        assert_eq!(words("IN_FORCE"), "in force");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::pb::visit_service_server::VisitService;
 use crate::projection::Events;
 use crate::projection::civil::date_of;
 use crate::projection::visits::list::Found;
-use crate::projection::visits::meetings::participant_key;
+use crate::projection::visits::meetings::is_or_acts_for;
 use crate::projection::visits::suspects::suspects;
 use crate::projection::visits::{Taken, changes, record, state, walk};
 use crate::timeline::Certainty;
@@ -139,16 +139,13 @@ impl Context {
 
 /// Gives the meetings of a visit of which visitor, counterpart and either are among the wanted.
 fn met(visit: pb::VisitState, [visitors, counterparts, persons]: [&Vec<String>; 3]) -> Vec<pb::MetOnVisit> {
-    let key =
-        |found: &Option<pb::Participant>| found.as_ref().map(participant_key).unwrap_or_default().to_owned();
-    let within = |wanted: &Vec<String>, keys: &[&String]| {
-        wanted.is_empty() || keys.iter().any(|key| wanted.contains(key))
-    };
     let pairs = visit.meetings.into_iter().filter(|pair| {
-        let (visitor, counterpart) = (key(&pair.visitor), key(&pair.counterpart));
-        within(visitors, &[&visitor])
-            && within(counterparts, &[&counterpart])
-            && within(persons, &[&visitor, &counterpart])
+        let is = |found: &Option<pb::Participant>, wanted: &[String]| {
+            found.as_ref().is_some_and(|found| is_or_acts_for(found, wanted))
+        };
+        is(&pair.visitor, visitors)
+            && is(&pair.counterpart, counterparts)
+            && (is(&pair.visitor, persons) || is(&pair.counterpart, persons))
     });
     let met = pairs.map(|meeting| pb::MetOnVisit {
         meeting: Some(meeting),

@@ -155,3 +155,45 @@ async fn bad_questions_are_refused_by_field() {
     let said = Said::of(&client.list_agreements(refused).await.unwrap_err());
     assert_eq!(said.fields(), ["in_force", "statuses[0]", "page_size"]);
 }
+
+#[tokio::test]
+async fn the_command_line_shows_agreements() {
+    let server = Server::start();
+    server.import_article();
+    let run = |arguments: &[&str]| {
+        let url = server.url();
+        let arguments: Vec<&str> =
+            ["agreements", "--server", &url].iter().chain(arguments).copied().collect();
+        let output = crate::harness::annals(&arguments);
+        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+    };
+    let shown = |arguments: &[&str]| {
+        let (code, text) = run(arguments);
+        assert_eq!(code, 0, "{arguments:?}");
+        text
+    };
+    let between = ["--between", "country:GB", "--between", "country:AL", "--in-force-on", "2024-01-01"];
+    let listed = shown(&between);
+    assert!(listed.contains("agreement/gb-al-returns"), "{listed}");
+    assert!(listed.contains("possibly reported to exist"), "{listed}");
+    let certain = shown(&[&between[..], &["--in-force", "yes"]].concat());
+    assert!(certain.starts_with("0 agreements on 2024-01-01 as of position"), "{certain}");
+    assert!(shown(&[&between[..], &["--known-at", "2023-06-01"]].concat()).starts_with("0 agreements"));
+    let established = shown(&["--status", "established", "--on", "2024-05-22"]);
+    assert!(established.contains("agreement/gb-al-joint-migration-taskforce"), "{established}");
+    let one = shown(&["agreement/gb-al-migration-2022", "--on", "2024-05-22"]);
+    for part in
+        ["stream: agreement/gb-al-migration-2022", "measure", "in force:", "on 2024-05-22 as of position"]
+    {
+        assert!(one.contains(part), "{part} is not in {one}");
+    }
+    let lines = shown(&["--json", "--limit", "2"]);
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 2);
+    let id = lines[0]["agreementId"].as_str().unwrap();
+    let one: Value = serde_json::from_str(&shown(&[id, "--json"])).unwrap();
+    assert_eq!(one["agreement"]["agreementId"], id);
+    assert_eq!(run(&["agreement/none"]).0, 66);
+    assert_eq!(run(&["--status", "sealed"]).0, 64);
+    assert_eq!(run(&["--in-force", "yes"]).0, 64);
+}

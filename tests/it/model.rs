@@ -19,6 +19,8 @@ pub(crate) mod provenance;
 pub(crate) mod text;
 #[path = "model_timeline.rs"]
 pub(crate) mod timeline;
+#[path = "model_visit.rs"]
+pub(crate) mod visit;
 
 /// An event on its way to the log, in canonical form.
 #[derive(Clone, Debug, PartialEq)]

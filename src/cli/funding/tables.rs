@@ -3,6 +3,7 @@
 use comfy_table::{CellAlignment, Table};
 
 use crate::cli::failure::Failure;
+use crate::cli::table::words;
 use crate::cli::{output, table};
 use crate::domain::Currency;
 use crate::pb::funding_caveat::Code;
@@ -227,11 +228,6 @@ fn caveats(caveats: &[FundingCaveat]) -> Result<(), Failure> {
         })?;
     }
     Ok(())
-}
-
-/// Turns a name of the API into words.
-fn words(name: &str) -> String {
-    name.to_lowercase().replace('_', " ")
 }
 
 /// Gives a decimal with separators of thousands and the decimals of its currency; `?` where it is not known.

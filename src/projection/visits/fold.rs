@@ -106,7 +106,8 @@ impl VisitRecord {
                 Some(Modality::Planned | Modality::Potential)
             ),
         };
-        open && self.confirms.is_empty() && end.is_some_and(|end| end <= day)
+        // What is said not to have happened, or only assumed, is no plan.
+        open && counts(&step.event) && self.confirms.is_empty() && end.is_some_and(|end| end <= day)
     }
 }
 

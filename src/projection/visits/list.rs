@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::fold::{VisitRecord, record};
-use super::meetings::{meetings, participant_key};
-use super::suspects::{places, suspects};
+use super::meetings::{is_or_acts_for, meetings};
+use super::suspects::{led_to, places, suspects};
 use crate::domain::{Kind, Position, Role, TermField};
 use crate::filter::{Filter, Needle};
 use crate::index::Scope;
@@ -192,10 +192,9 @@ impl VisitQuery {
             && any(&self.countries, &countries(event, visit))
             && any(&self.places, &places(event, visit))
             && (self.met.is_empty()
-                || meetings(event, visit).iter().any(|pair| {
-                    let met = pair.counterpart.as_ref().map(participant_key).unwrap_or_default();
-                    self.met.iter().any(|wanted| wanted == met)
-                }))
+                || meetings(event, visit)
+                    .iter()
+                    .any(|pair| pair.counterpart.as_ref().is_some_and(|met| is_or_acts_for(met, &self.met))))
     }
 }
 
@@ -203,8 +202,7 @@ impl VisitQuery {
 fn countries(event: &pb::Event, visit: &pb::Visit) -> BTreeSet<String> {
     let hosts = event.participants.iter().filter(|found| found.role() == pb::Role::Host);
     let hosts = hosts.flat_map(|host| host.entity.iter().chain(&host.on_behalf_of));
-    let stops = super::fold::itinerary(event, visit);
-    let places = stops.iter().filter_map(|stop| stop.place.as_ref()).map(|place| place.country.clone());
+    let places = led_to(event, visit).map(|place| place.country.clone());
     let mut found: BTreeSet<String> = hosts.map(|host| host.country.clone()).chain(places).collect();
     found.remove("");
     found

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::fold::{VisitRecord, itinerary, record};
+use super::fold::{VisitRecord, VisitStep, record};
 use super::meetings::participant_key;
 use crate::domain::{Bounds, Kind, Position, Role, TermField};
 use crate::filter::{Filter, Needle};
@@ -13,12 +13,17 @@ use crate::pb;
 use crate::projection::agreements::gather::of_kind;
 use crate::projection::{Events, standing};
 
+/// Gives the places that a visit leads to: destinations and stops.
+pub fn led_to<'a>(event: &'a pb::Event, visit: &'a pb::Visit) -> impl Iterator<Item = &'a pb::Place> {
+    let destinations = event.places.iter().filter(|place| place.role() == pb::place::PlaceRole::Destination);
+    destinations.chain(visit.stops.iter().filter_map(|stop| stop.place.as_ref()))
+}
+
 /// Gives the names, in lower case, and external ids of the places that a visit leads to.
 #[must_use]
 pub fn places(event: &pb::Event, visit: &pb::Visit) -> BTreeSet<String> {
-    let stops = itinerary(event, visit);
     let mut keys = BTreeSet::new();
-    for place in stops.iter().filter_map(|stop| stop.place.as_ref()) {
+    for place in led_to(event, visit) {
         keys.insert(place.name.to_lowercase());
         keys.extend(place.external_ids.iter().map(|id| format!("{}:{}", id.scheme, id.value)));
     }
@@ -38,11 +43,10 @@ pub fn suspects(
     scope: Scope,
 ) -> Result<Vec<String>, ReadError> {
     let Some(step) = visit.determining() else { return Ok(Vec::new()) };
-    let visitors = step.event.participants.iter().filter(|found| found.role() == pb::Role::Visitor);
-    let clause: Vec<Needle> = visitors
-        .map(|visitor| format!("{}:{}", Role::Visitor.number(), participant_key(visitor)))
-        .map(|value| Needle::Term(TermField::Participation.term(&value)))
-        .collect();
+    let visiting = visitors(step);
+    let values = visiting.iter().map(|key| format!("{}:{key}", Role::Visitor.number()));
+    let clause: Vec<Needle> =
+        values.map(|value| Needle::Term(TermField::Participation.term(&value))).collect();
     if clause.is_empty() {
         return Ok(Vec::new());
     }
@@ -58,12 +62,19 @@ pub fn suspects(
         let other = record(log, events, stream.as_str(), scope)?;
         let Some(other) = other.as_ref().and_then(VisitRecord::determining) else { continue };
         let there = places(&other.event, &other.visit);
-        let shared = here.intersection(&there).next().is_some() || (here.is_empty() && there.is_empty());
-        if other.position == position && shared {
+        let place = here.intersection(&there).next().is_some() || (here.is_empty() && there.is_empty());
+        // The index also knows those for whom a visitor acts.
+        let visitor = visitors(other).intersection(&visiting).next().is_some();
+        if other.position == position && place && visitor {
             found.insert(stream.as_str().to_owned());
         }
     }
     Ok(found.into_iter().collect())
+}
+
+fn visitors(step: &VisitStep) -> BTreeSet<&str> {
+    let visitors = step.event.participants.iter().filter(|found| found.role() == pb::Role::Visitor);
+    visitors.map(participant_key).collect()
 }
 
 /// Gives the standing events that match and have the same dates as one of them; none where that has no first day.
