@@ -10,6 +10,7 @@ use super::failure::{Failure, chain};
 use crate::pb::admin_service_client::AdminServiceClient;
 use crate::pb::event_log_service_client::EventLogServiceClient;
 use crate::pb::funding_service_client::FundingServiceClient;
+use crate::pb::series_service_client::SeriesServiceClient;
 use crate::pb::timeline_service_client::TimelineServiceClient;
 
 /// Where clients look for the server unless told otherwise.
@@ -64,6 +65,14 @@ impl Target {
     /// As [`Target::log`].
     pub async fn funding(&self) -> Result<FundingServiceClient<Channel>, Failure> {
         Ok(FundingServiceClient::new(self.connect().await?).max_decoding_message_size(MESSAGE_BYTES_MAX))
+    }
+
+    /// Opens a connection of its own to the statistical series.
+    ///
+    /// # Errors
+    /// As [`Target::log`].
+    pub async fn series(&self) -> Result<SeriesServiceClient<Channel>, Failure> {
+        Ok(SeriesServiceClient::new(self.connect().await?).max_decoding_message_size(MESSAGE_BYTES_MAX))
     }
 
     /// Opens a connection of its own to the administration.

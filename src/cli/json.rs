@@ -31,6 +31,9 @@ macro_rules! named {
 
 named!(
     AppendEventsResponse,
+    CellHistory,
+    CheckClaimResponse,
+    ComparePeriodsResponse,
     CompareFundingResponse,
     CountEntriesResponse,
     Entry,
@@ -41,6 +44,8 @@ named!(
     GetLogProofResponse,
     GetServerInfoResponse,
     VerifyResponse,
+    Series,
+    SeriesValue,
     SummarizeFundingResponse,
 );
 

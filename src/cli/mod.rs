@@ -21,6 +21,7 @@ pub mod backoff;
 pub mod backup;
 pub mod bench;
 pub mod client;
+pub mod compare;
 pub mod count;
 pub mod demo;
 pub mod erase;
@@ -40,6 +41,7 @@ pub mod proof;
 pub mod query_args;
 pub mod repair;
 pub mod restore;
+pub mod series;
 pub mod serve;
 pub mod signal;
 pub mod stable_id;
@@ -96,6 +98,8 @@ enum Command {
     History(history::History),
     Count(count::Count),
     Funding(funding::Funding),
+    Series(series::ShowSeries),
+    Compare(compare::Compare),
     Tail(tail::Tail),
     Verify(verify::Verify),
     Repair(repair::Repair),
@@ -166,6 +170,8 @@ fn execute(command: &Command, context: &Context) -> Result<(), Failure> {
             Command::History(command) => command.run(context).await,
             Command::Count(command) => command.run(context).await,
             Command::Funding(command) => command.run(context).await,
+            Command::Series(command) => command.run(context).await,
+            Command::Compare(command) => command.run(context).await,
             Command::Tail(command) => command.run(context).await,
             Command::Verify(command) => command.run(context).await,
             Command::Repair(command) => command.run(),

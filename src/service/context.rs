@@ -69,7 +69,19 @@ impl Context {
         let proofs = Arc::new(Semaphore::new(1));
         let backups = Arc::new(Semaphore::new(BACKUPS_MAX));
         let books = Arc::default();
-        Self { phase, ids, limits, shutdown, started_at, subscriptions, queries, checks, proofs, backups, books }
+        Self {
+            phase,
+            ids,
+            limits,
+            shutdown,
+            started_at,
+            subscriptions,
+            queries,
+            checks,
+            proofs,
+            backups,
+            books,
+        }
     }
 
     /// Gives the log.

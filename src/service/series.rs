@@ -158,7 +158,8 @@ impl Context {
 
     fn list_series(&self, log: &Log, asked: Paged<Listing<()>>) -> Result<pb::ListSeriesResponse, Status> {
         let book = self.book(log, &asked.request.which)?;
-        let Cut { items, next_page_token, snapshot } = Self::cut(log, &asked, series::headers(&book).skip(asked.request.skip))?;
+        let Cut { items, next_page_token, snapshot } =
+            Self::cut(log, &asked, series::headers(&book).skip(asked.request.skip))?;
         Ok(pb::ListSeriesResponse { series: items, next_page_token, snapshot })
     }
 

@@ -41,6 +41,8 @@ mod random_provenance;
 mod random_series;
 mod roundtrip;
 mod series;
+mod series_article;
+mod series_gdp;
 mod server;
 mod subscribe;
 mod text;

@@ -387,7 +387,10 @@ fn doubts(table: &Table<'_>, place: &Place, said: &[Said<'_>]) -> Vec<(i32, Stri
         doubt(stated.revision != 0 && stated.revision != old.revision + 1, Code::RevisionOutOfOrder);
         if let (Some(base), Some(value)) = (previous.number(), current.number()) {
             let (apart, size, _) = value.minus(base).aligned(base);
-            doubt(previous.measured_in() == current.measured_in() && 2 * apart.abs() > size.abs(), Code::LargeRevision);
+            doubt(
+                previous.measured_in() == current.measured_in() && 2 * apart.abs() > size.abs(),
+                Code::LargeRevision,
+            );
         }
     }
     let held = previous.is_some_and(|previous| previous.state() != State::Withdrawn);

@@ -222,7 +222,8 @@ fn is_large(before: &Version, current: &Version) -> bool {
         return false;
     };
     let twice = value.minus(base).and_then(|apart| apart.size().times(2));
-    before.measured_in() == current.measured_in() && twice.and_then(|twice| twice.exceeds(base.size())) == Some(true)
+    before.measured_in() == current.measured_in()
+        && twice.and_then(|twice| twice.exceeds(base.size())) == Some(true)
 }
 
 fn said(version: &Version) -> String {

@@ -35,7 +35,9 @@ pub fn triangle<'a>(
     let cells = book.cells().filter(|(_, _, key, versions)| {
         CellsAsked::overlaps(asked.from, asked.to, key) && (!asked.revised_only || revisions(versions) > 0)
     });
-    cells.skip(skip).filter_map(|(series, _, key, versions)| history(series, key, versions, asked.changes_only))
+    cells
+        .skip(skip)
+        .filter_map(|(series, _, key, versions)| history(series, key, versions, asked.changes_only))
 }
 
 fn history(
