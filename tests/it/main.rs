@@ -42,6 +42,7 @@ mod random_series;
 mod roundtrip;
 mod series;
 mod series_article;
+mod series_cli;
 mod series_gdp;
 mod server;
 mod subscribe;

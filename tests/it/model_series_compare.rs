@@ -11,6 +11,9 @@ use super::{Asked, Dimensions, Name, Number, Place, Said, Table, cell, date, dec
 use super::{tables, thousandths};
 use crate::model::Model;
 
+#[path = "model_series_claim.rs"]
+pub(crate) mod claim;
+
 /// First day, and the day after the last.
 type Days = (Day, Day);
 
