@@ -15,9 +15,7 @@ pub(super) fn line<'a>(values: impl Iterator<Item = &'a str>) -> Option<String> 
     let mut numbers: Vec<Option<Decimal>> = values.map(|text| text.parse().ok()).collect();
     numbers.drain(..numbers.len().saturating_sub(LENGTH_MAX));
     let known = || numbers.iter().flatten().copied();
-    if known().nth(1).is_none() {
-        return None;
-    }
+    known().nth(1)?;
     let (least, greatest) = (known().min()?, known().max()?);
     Some(numbers.iter().map(|number| number.map_or(NONE, |number| block(number, least, greatest))).collect())
 }
