@@ -336,15 +336,18 @@ fn value_of(release: u32, period: u32) -> u32 {
     1_000 + period * 10 + release % (period + 2)
 }
 
-/// `ANNALS_SERIES_RELEASES` and `ANNALS_SERIES_PERIODS` ask for another size.
-#[tokio::test]
-async fn very_many_vintages_are_paged_through() {
-    let releases = number_from("ANNALS_SERIES_RELEASES", 60);
-    let periods = number_from("ANNALS_SERIES_PERIODS", 120);
-    let server = Server::start();
+/// The day on which a release is published.
+fn day(release: u32) -> String {
+    let day = jiff::civil::date(2000, 1, 1) + jiff::Span::new().days(i64::from(release));
+    day.to_string()
+}
+
+fn month(number: u32) -> String {
+    format!("{:04}-{:02}", 1970 + number / 12, number % 12 + 1)
+}
+
+async fn publish_many(server: &Server, releases: u32, periods: u32) {
     let mut log = server.log().await;
-    let day = |number: u32| jiff::civil::date(2000, 1, 1) + jiff::Span::new().days(i64::from(number));
-    let month = |number: u32| format!("{:04}-{:02}", 1970 + number / 12, number % 12 + 1);
     for release in 0..releases {
         let cells: Vec<Value> = (0..periods)
             .map(|period| {
@@ -356,8 +359,17 @@ async fn very_many_vintages_are_paged_through() {
             "dataflow": "XX.STAT:MANY(1.0)", "seriesKey": "M.XX.MANY", "frequency": "M", "unit": "EUR",
             "observations": cells,
         });
-        append(&mut log, &[event("series/xx/many", &day(release).to_string(), stated)]).await.unwrap();
+        append(&mut log, &[event("series/xx/many", &day(release), stated)]).await.unwrap();
     }
+}
+
+/// `ANNALS_SERIES_RELEASES` and `ANNALS_SERIES_PERIODS` ask for another size.
+#[tokio::test]
+async fn very_many_vintages_are_paged_through() {
+    let releases = number_from("ANNALS_SERIES_RELEASES", 60);
+    let periods = number_from("ANNALS_SERIES_PERIODS", 120);
+    let server = Server::start();
+    publish_many(&server, releases, periods).await;
     let mut client = SeriesServiceClient::new(server.channel().await).max_decoding_message_size(16 << 20);
     let series = json!({"dataflow": "XX.STAT:MANY(1.0)", "seriesKey": "M.XX.MANY"});
     let measured = std::time::Instant::now();
@@ -415,7 +427,7 @@ async fn very_many_vintages_are_paged_through() {
         "dataflow": "XX.STAT:MANY(1.0)", "seriesKey": "M.XX.MANY", "frequency": "M", "unit": "EUR",
         "observations": [{"period": {"edtf": month(0), "shape": "PERIOD"}, "value": {"value": "7"}}],
     });
-    append(&mut log, &[event("series/xx/many", &day(releases).to_string(), correction)]).await.unwrap();
+    append(&mut server.log().await, &[event("series/xx/many", &day(releases), correction)]).await.unwrap();
     let first = ask!(client, get_series, GetSeriesRequest, json!({"series": series, "pageSize": 1}));
     assert_eq!(text(first.values[0].current.as_ref().unwrap().value.as_ref()), "7");
     told("one value after another release");
