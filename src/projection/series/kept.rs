@@ -39,6 +39,11 @@ impl Books {
         Some(book)
     }
 
+    /// Drops all books.
+    pub fn clear(&self) {
+        self.0.lock().clear();
+    }
+
     /// Keeps a book, and drops those not asked for the longest.
     pub(super) fn put(
         &self,
@@ -101,5 +106,7 @@ mod tests {
         assert_eq!(held(&books), [2, 4, 5, 7]);
         books.put(found(8), none, OBSERVATIONS_MAX - 1, &Arc::default());
         assert_eq!(held(&books), [7, 8]);
+        books.clear();
+        assert_eq!(held(&books), [0_u64; 0]);
     }
 }
