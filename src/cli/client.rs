@@ -12,6 +12,7 @@ use crate::pb::agreement_service_client::AgreementServiceClient;
 use crate::pb::event_log_service_client::EventLogServiceClient;
 use crate::pb::funding_service_client::FundingServiceClient;
 use crate::pb::provenance_service_client::ProvenanceServiceClient;
+use crate::pb::series_service_client::SeriesServiceClient;
 use crate::pb::timeline_service_client::TimelineServiceClient;
 use crate::pb::visit_service_client::VisitServiceClient;
 
@@ -91,6 +92,14 @@ impl Target {
     /// As [`Target::log`].
     pub async fn visits(&self) -> Result<VisitServiceClient<Channel>, Failure> {
         Ok(VisitServiceClient::new(self.connect().await?).max_decoding_message_size(MESSAGE_BYTES_MAX))
+    }
+
+    /// Opens a connection of its own to the statistical series.
+    ///
+    /// # Errors
+    /// As [`Target::log`].
+    pub async fn series(&self) -> Result<SeriesServiceClient<Channel>, Failure> {
+        Ok(SeriesServiceClient::new(self.connect().await?).max_decoding_message_size(MESSAGE_BYTES_MAX))
     }
 
     /// Opens a connection of its own to the administration.

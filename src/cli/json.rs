@@ -36,6 +36,9 @@ named!(
     MetOnVisit,
     VisitState,
     AppendEventsResponse,
+    CellHistory,
+    CheckClaimResponse,
+    ComparePeriodsResponse,
     CompareFundingResponse,
     CountEntriesResponse,
     Dependent,
@@ -48,6 +51,8 @@ named!(
     GetLogProofResponse,
     GetServerInfoResponse,
     VerifyResponse,
+    Series,
+    SeriesValue,
     SummarizeFundingResponse,
 );
 

@@ -22,6 +22,7 @@ pub mod backoff;
 pub mod backup;
 pub mod bench;
 pub mod client;
+pub mod compare;
 pub mod count;
 pub mod demo;
 pub mod erase;
@@ -42,6 +43,7 @@ pub mod provenance;
 pub mod query_args;
 pub mod repair;
 pub mod restore;
+pub mod series;
 pub mod serve;
 pub mod signal;
 pub mod stable_id;
@@ -102,6 +104,8 @@ enum Command {
     Provenance(provenance::Provenance),
     Agreements(agreements::Agreements),
     Visits(visits::Visits),
+    Series(series::ShowSeries),
+    Compare(compare::Compare),
     Tail(tail::Tail),
     Verify(verify::Verify),
     Repair(repair::Repair),
@@ -175,6 +179,8 @@ fn execute(command: &Command, context: &Context) -> Result<(), Failure> {
             Command::Provenance(command) => command.run(context).await,
             Command::Agreements(command) => command.run(context).await,
             Command::Visits(command) => command.run(context).await,
+            Command::Series(command) => command.run(context).await,
+            Command::Compare(command) => command.run(context).await,
             Command::Tail(command) => command.run(context).await,
             Command::Verify(command) => command.run(context).await,
             Command::Repair(command) => command.run(),

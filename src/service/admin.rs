@@ -102,6 +102,8 @@ impl AdminService for Admin {
         let log = self.0.log()?;
         let order = admin::erase_event(request.get_ref()).map_err(|error| refused(&error))?;
         let erased = log.erase(order).await.map_err(|error| self.0.erase_failed(&error))?;
+        // What is erased is to be in no memory either.
+        self.0.books.clear();
         let event = self.0.query(move |context| context.read_event(&mut log.reader(), erased.position));
         Ok(Response::new(pb::EraseEventResponse {
             event: Some(event.await?),

@@ -13,6 +13,7 @@ use crate::clock::IdSource;
 use crate::domain::Timestamp;
 use crate::log::error::{ReadError, causes};
 use crate::log::{AppendError, EraseError, Log};
+use crate::projection::series::Books;
 use crate::search::SearchError;
 use crate::wire::{Limits, RequestError, status};
 
@@ -49,6 +50,7 @@ pub struct Context {
     checks: Arc<Semaphore>,
     proofs: Arc<Semaphore>,
     backups: Arc<Semaphore>,
+    pub(super) books: Arc<Books>,
 }
 
 impl Context {
@@ -66,7 +68,20 @@ impl Context {
         let checks = Arc::new(Semaphore::new(1));
         let proofs = Arc::new(Semaphore::new(1));
         let backups = Arc::new(Semaphore::new(BACKUPS_MAX));
-        Self { phase, ids, limits, shutdown, started_at, subscriptions, queries, checks, proofs, backups }
+        let books = Arc::default();
+        Self {
+            phase,
+            ids,
+            limits,
+            shutdown,
+            started_at,
+            subscriptions,
+            queries,
+            checks,
+            proofs,
+            backups,
+            books,
+        }
     }
 
     /// Gives the log.

@@ -1,5 +1,7 @@
 //! `SeriesService`.
 
+use std::sync::Arc;
+
 use tonic::{Request, Response, Status};
 
 use super::Context;
@@ -113,14 +115,15 @@ struct Cut<T> {
 
 impl Context {
     /// Reads the series of a question.
-    fn book(&self, log: &Log, which: &Which) -> Result<Book, Status> {
+    fn book(&self, log: &Log, which: &Which) -> Result<Arc<Book>, Status> {
         let filter = self.resolved(log, which.filter.clone(), which.scope)?;
-        series::read(log, &filter, &which.selector, which.scope).map_err(|error| self.series_failed(&error))
+        let read = series::read(log, &self.books, &filter, &which.selector, which.scope);
+        read.map_err(|error| self.series_failed(&error))
     }
 
     fn series_failed(&self, error: &SeriesError) -> Status {
         match error {
-            SeriesError::TooMany => {
+            SeriesError::TooMany | SeriesError::TooManyObservations => {
                 refused(&RequestError::Invalid(Invalid::one("series", error.to_string())))
             }
             SeriesError::Read(error) => self.read_failed(error),
@@ -130,17 +133,13 @@ impl Context {
     fn cut<A, T: prost::Message>(
         log: &Log,
         asked: &Paged<Listing<A>>,
-        mut items: impl Iterator<Item = T>,
+        items: impl Iterator<Item = T>,
     ) -> Result<Cut<T>, Status> {
         let Listing { which, skip, page_size, .. } = &asked.request;
         let snapshot = which.scope.as_of;
         let chain = Self::check_snapshot(log, snapshot, asked.history)?;
         let mut page = Page::new();
         let mut more = false;
-        if let Some(before) = skip.checked_sub(1) {
-            // Earlier pages hold these.
-            items.nth(before);
-        }
         for item in items {
             if page.items.len() == *page_size || !page.push(item) {
                 more = true;
@@ -159,7 +158,8 @@ impl Context {
 
     fn list_series(&self, log: &Log, asked: Paged<Listing<()>>) -> Result<pb::ListSeriesResponse, Status> {
         let book = self.book(log, &asked.request.which)?;
-        let Cut { items, next_page_token, snapshot } = Self::cut(log, &asked, series::headers(&book))?;
+        let Cut { items, next_page_token, snapshot } =
+            Self::cut(log, &asked, series::headers(&book).skip(asked.request.skip))?;
         Ok(pb::ListSeriesResponse { series: items, next_page_token, snapshot })
     }
 
@@ -169,7 +169,7 @@ impl Context {
         asked: Paged<Listing<series::CellsAsked>>,
     ) -> Result<pb::GetSeriesResponse, Status> {
         let book = self.book(log, &asked.request.which)?;
-        let values = series::values(&book, &asked.request.asked);
+        let values = series::values(&book, &asked.request.asked, asked.request.skip);
         let Cut { items, next_page_token, snapshot } = Self::cut(log, &asked, values)?;
         Ok(pb::GetSeriesResponse { values: items, next_page_token, snapshot })
     }
@@ -180,7 +180,7 @@ impl Context {
         asked: Paged<Listing<series::TriangleAsked>>,
     ) -> Result<pb::ListVintagesResponse, Status> {
         let book = self.book(log, &asked.request.which)?;
-        let cells = series::triangle(&book, &asked.request.asked);
+        let cells = series::triangle(&book, &asked.request.asked, asked.request.skip);
         let Cut { items, next_page_token, snapshot } = Self::cut(log, &asked, cells)?;
         Ok(pb::ListVintagesResponse { cells: items, next_page_token, snapshot })
     }
@@ -191,7 +191,7 @@ impl Context {
         asked: Paged<Listing<()>>,
     ) -> Result<pb::CountRevisionsResponse, Status> {
         let book = self.book(log, &asked.request.which)?;
-        let rounds = series::rounds(&book).into_iter();
+        let rounds = series::rounds(&book).into_iter().skip(asked.request.skip);
         let Cut { items, next_page_token, snapshot } = Self::cut(log, &asked, rounds)?;
         Ok(pb::CountRevisionsResponse { rounds: items, next_page_token, snapshot })
     }
@@ -210,7 +210,7 @@ impl Context {
             Some((of_value, self.book(log, &in_scope(value, base.scope))?))
         };
         let (of_value, of_base) =
-            crossed.as_ref().map_or((None, None), |(one, other)| (Some(one), Some(other)));
+            crossed.as_ref().map_or((None, None), |(one, other)| (Some(one.as_ref()), Some(other.as_ref())));
         let side = Side { own: &own, other: of_value };
         let base_side = Side { own: own_base.as_ref().unwrap_or(&own), other: of_base };
         let comparison = series::compare(base_side, side, asked);

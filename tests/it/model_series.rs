@@ -134,6 +134,10 @@ impl Said<'_> {
         }
     }
 
+    pub(crate) fn measured_in(&self) -> (&str, &str) {
+        (&self.by.stated.unit, &self.by.stated.base_period)
+    }
+
     pub(crate) fn present(&self) -> bool {
         self.state() == State::Present
     }
@@ -338,7 +342,7 @@ pub(crate) fn revisions(said: &[Said<'_>]) -> i32 {
 
 fn change(from: &Said<'_>, to: &Said<'_>) -> (Option<Decimal>, Option<Decimal>) {
     match (from.number(), to.number()) {
-        (Some(base), Some(value)) if from.by.stated.unit == to.by.stated.unit => {
+        (Some(base), Some(value)) if from.measured_in() == to.measured_in() => {
             (decimal(value.minus(base).text()), percent(base, value).and_then(decimal))
         }
         _ => (None, None),
@@ -383,7 +387,10 @@ fn doubts(table: &Table<'_>, place: &Place, said: &[Said<'_>]) -> Vec<(i32, Stri
         doubt(stated.revision != 0 && stated.revision != old.revision + 1, Code::RevisionOutOfOrder);
         if let (Some(base), Some(value)) = (previous.number(), current.number()) {
             let (apart, size, _) = value.minus(base).aligned(base);
-            doubt(old.unit == stated.unit && 2 * apart.abs() > size.abs(), Code::LargeRevision);
+            doubt(
+                previous.measured_in() == current.measured_in() && 2 * apart.abs() > size.abs(),
+                Code::LargeRevision,
+            );
         }
     }
     let held = previous.is_some_and(|previous| previous.state() != State::Withdrawn);

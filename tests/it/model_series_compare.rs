@@ -11,6 +11,9 @@ use super::{Asked, Dimensions, Name, Number, Place, Said, Table, cell, date, dec
 use super::{tables, thousandths};
 use crate::model::Model;
 
+#[path = "model_series_claim.rs"]
+pub(crate) mod claim;
+
 /// First day, and the day after the last.
 type Days = (Day, Day);
 
@@ -28,6 +31,7 @@ fn length((from, to): Days) -> i32 {
 pub(crate) struct Valued {
     pub(crate) wire: pb::PeriodValue,
     number: Option<Number>,
+    measures: BTreeSet<(String, String)>,
     names: BTreeSet<(String, Vec<String>, String)>,
 }
 
@@ -132,7 +136,7 @@ pub(crate) fn period_value(tables: &Tables<'_>, text: &str, days: Days, zero: bo
             });
         }
     }
-    let units: BTreeSet<&str> = parts.iter().map(|part| part.said.by.stated.unit.as_str()).collect();
+    let units: BTreeSet<(&str, &str)> = parts.iter().map(|part| part.said.measured_in()).collect();
     let additive = |part: &Part<'_>| {
         part.said.by.stated.base_period.is_empty()
             && !["PERCENT", "INDEX"].contains(&part.said.by.stated.unit.as_str())
@@ -179,7 +183,7 @@ pub(crate) fn period_value(tables: &Tables<'_>, text: &str, days: Days, zero: bo
         basis: basis.into(),
         value: number.and_then(|number| decimal(number.text())),
         partial_sum: sum.filter(|_| number.is_none()).and_then(|sum| decimal(sum.text())),
-        unit: if units.len() == 1 { units.first().unwrap().to_string() } else { String::new() },
+        unit: if units.len() == 1 { units.first().unwrap().0.to_owned() } else { String::new() },
         series_count: groups.len().try_into().unwrap(),
         parts: listed.collect(),
         part_count: parts.len().try_into().unwrap(),
@@ -194,7 +198,8 @@ pub(crate) fn period_value(tables: &Tables<'_>, text: &str, days: Days, zero: bo
         flaws,
     };
     let names = if groups.len() == 1 { names.collect() } else { BTreeSet::new() };
-    Valued { wire, number, names }
+    let measures = units.into_iter().map(|(unit, base)| (unit.to_owned(), base.to_owned())).collect();
+    Valued { wire, number, measures, names }
 }
 
 fn has_total(groups: &[(&Name, &Dimensions)]) -> bool {
@@ -294,7 +299,7 @@ impl Question<'_> {
             said.last().unwrap().observation.obs_status == "B" && place.0.0 > first && place.0.0 < last
         });
         reason(broken, Reason::BreakInSeries);
-        reason(both && one.unit != two.unit, Reason::DifferentUnit);
+        reason(both && base.1.measures != value.1.measures, Reason::DifferentUnit);
         reason(both && one.partial_period != two.partial_period, Reason::DifferentScope);
         reason(both && uneven && one.cumulative != two.cumulative, Reason::CumulativeAgainstWhole);
         reason(one.vague || two.vague, Reason::VagueValue);
@@ -330,6 +335,9 @@ impl Question<'_> {
             _ => None,
         };
         let reasons = self.reasons((base.1, base.2), (value.1, value.2));
+        if reasons.contains(&i32::from(Reason::DifferentUnit)) {
+            return None;
+        }
         let comparable = if way == Way::PerDay {
             reasons.iter().all(|reason| *reason == i32::from(Reason::DifferentLength))
         } else {

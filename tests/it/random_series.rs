@@ -20,6 +20,9 @@ use crate::generate::{Rng, propose};
 use crate::model::Model;
 use crate::model_series::{self as judge, Asked, compare};
 
+#[path = "random_claims.rs"]
+pub(crate) mod claims;
+
 /// 2024-06-01T00:00:00Z.
 const START: Timestamp = Timestamp(1_717_200_000_000_000);
 const DAY: i64 = 86_400_000_000;
@@ -107,14 +110,14 @@ fn random_questions_of_series_are_answered_as_the_model_answers_them() {
         drop(told);
     }
     // A run that never met a case says nothing about it.
-    let Seen { items, pages, variants, holds, sums, conflicts, later } = seen;
-    for met in [items, pages, variants, holds, sums, conflicts, later] {
-        assert!(met > 0 || runs < RUNS, "{items} {pages} {variants} {holds} {sums} {conflicts} {later}");
+    let Seen { items, pages, variants, holds, sums, conflicts, later, claims, verdicts } = seen;
+    for met in [items, pages, variants, holds, sums, conflicts, later, claims, verdicts] {
+        assert!(met > 0 || runs < RUNS, "{seen:?}");
     }
 }
 
 /// What was met.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Seen {
     items: usize,
     pages: usize,
@@ -123,6 +126,8 @@ struct Seen {
     sums: usize,
     conflicts: usize,
     later: usize,
+    claims: usize,
+    verdicts: usize,
 }
 
 struct World {
@@ -222,7 +227,11 @@ impl World {
             modality: 1,
             tags: if self.rng.chance(30) { vec!["press".to_owned()] } else { Vec::new() },
             links,
-            payload: Some(Payload::StatisticalRelease(self.release())),
+            payload: Some(if self.rng.chance(15) {
+                self.statement()
+            } else {
+                Payload::StatisticalRelease(self.release())
+            }),
             ..pb::Event::default()
         }
     }
@@ -263,6 +272,7 @@ impl World {
             revision: u32::try_from(self.rng.below(3)).unwrap(),
             action,
             observations,
+            comparisons: (0..self.rng.below(3)).map(|_| self.stated_comparison()).collect(),
             ..pb::StatisticalRelease::default()
         }
     }
@@ -345,7 +355,7 @@ impl World {
         let (series, filter, scope) =
             (Some(asked.series.clone()), Some(asked.filter.clone()), wire(asked.scope));
         let (from, to) = self.window();
-        match self.rng.below(8) {
+        match self.rng.below(9) {
             0 => {
                 let request =
                     pb::ListSeriesRequest { series, filter, scope, ..pb::ListSeriesRequest::default() };
@@ -420,6 +430,7 @@ impl World {
                 let expected = compare::period_value(&tables, &period, days, absent_is_zero, first_published);
                 assert_eq!(found, expected.wire, "{asked:?} {period}");
             }
+            6 => self.check(asked, seen, scope),
             _ => self.compare(asked, seen, (series, filter, scope)),
         }
     }

@@ -1,7 +1,7 @@
 //! The releases of many series, sorted into cells.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::version::{Release, Version};
 use crate::domain::{Bounds, Day};
@@ -104,7 +104,7 @@ pub fn is_marked(period: &pb::TimeSpan) -> bool {
 #[derive(Debug, Default)]
 pub struct Sheet {
     /// Releases in the scope asked for, by (known_at, position).
-    pub releases: Vec<Rc<Release>>,
+    pub releases: Vec<Arc<Release>>,
     /// Dimensions of the series, each as the latest release has it that states it.
     pub dimensions: Dimensions,
     /// Versions of each cell in the scope asked for, by (known_at, position). None is empty.
@@ -140,7 +140,7 @@ impl Book {
         for (release, observations) in releases {
             let series = SeriesId::of(&release.event.stream, &release.stated);
             let sheet = book.sheets.entry(series).or_default();
-            sheet.take(Rc::new(release), observations);
+            sheet.take(Arc::new(release), observations);
         }
         book.sheets.retain(|_, sheet| {
             let Sheet { dimensions, cells, later, .. } = sheet;
@@ -177,10 +177,10 @@ impl Book {
 
 impl Sheet {
     /// Adds a release; they come by (known_at, position).
-    fn take(&mut self, release: Rc<Release>, observations: Vec<pb::Observation>) {
+    fn take(&mut self, release: Arc<Release>, observations: Vec<pb::Observation>) {
         if release.asked {
             self.dimensions.extend(release.stated.dimensions.clone());
-            self.releases.push(Rc::clone(&release));
+            self.releases.push(Arc::clone(&release));
         }
         // Of two observations of one cell the later counts.
         let mut said: BTreeMap<CellKey, pb::Observation> = BTreeMap::new();

@@ -43,13 +43,15 @@ impl CellsAsked {
     }
 }
 
-/// Gives the cells asked for, in order.
-pub fn values<'a>(book: &'a Book, asked: &'a CellsAsked) -> impl Iterator<Item = pb::SeriesValue> + 'a {
-    book.cells().filter_map(move |(series, sheet, key, versions)| {
+/// Gives the cells asked for, in order, without the first `skip`.
+pub fn values<'a>(
+    book: &'a Book,
+    asked: &'a CellsAsked,
+    skip: usize,
+) -> impl Iterator<Item = pb::SeriesValue> + 'a {
+    let cells = book.cells().filter(|(_, _, key, versions)| asked.holds(key, versions));
+    cells.skip(skip).filter_map(move |(series, sheet, key, versions)| {
         let (current, before) = versions.split_last()?;
-        if !asked.holds(key, versions) {
-            return None;
-        }
         let previous = before.last();
         let (absolute, percent) = previous.map_or((None, None), |previous| changes(previous, current));
         Some(pb::SeriesValue {
@@ -78,13 +80,14 @@ pub fn revisions(versions: &[Version]) -> usize {
     pairs.filter(|(before, version)| !version.agrees(before)).count()
 }
 
-/// Gives the change from one version to another, absolute and in percent, where both have a value in the same unit.
+/// Gives the change from one version to another, absolute and in percent, where both have a value in the same unit and of
+/// the same base period.
 #[must_use]
 pub fn changes(from: &Version, to: &Version) -> (Option<WireDecimal>, Option<WireDecimal>) {
     let (Some(base), Some(value)) = (from.amount, to.amount) else {
         return (None, None);
     };
-    if from.unit() != to.unit() {
+    if from.measured_in() != to.measured_in() {
         return (None, None);
     }
     let percent = exact::change(Measure::PercentChange, base, value);
@@ -219,7 +222,8 @@ fn is_large(before: &Version, current: &Version) -> bool {
         return false;
     };
     let twice = value.minus(base).and_then(|apart| apart.size().times(2));
-    before.unit() == current.unit() && twice.and_then(|twice| twice.exceeds(base.size())) == Some(true)
+    before.measured_in() == current.measured_in()
+        && twice.and_then(|twice| twice.exceeds(base.size())) == Some(true)
 }
 
 fn said(version: &Version) -> String {

@@ -1,5 +1,7 @@
 //! The comparisons that an event states, held against the series.
 
+use std::sync::Arc;
+
 use super::book::Book;
 use super::compare::{CompareAsked, compare};
 use super::exact::Exact;
@@ -20,7 +22,7 @@ pub struct ClaimAsked<'a> {
     /// The comparison as stated.
     pub stated: &'a pb::Comparison,
     /// The series to look in, each by itself; of several the first that knows a period counts for it.
-    pub books: &'a [Book],
+    pub books: &'a [Arc<Book>],
     /// Whether what is not known counts as zero.
     pub absent_is_zero: bool,
 }
@@ -93,7 +95,7 @@ pub fn check_claim(field: String, asked: &ClaimAsked<'_>) -> pb::CheckedClaim {
 fn book_of<'a>(asked: &ClaimAsked<'a>, span: &Span) -> Option<&'a Book> {
     let of = PeriodAsked { span: span.clone(), absent_is_zero: false, first_published: false };
     let mut knowing = asked.books.iter().filter(|book| period_value(book, &of).amount.is_some());
-    knowing.next().or_else(|| asked.books.first())
+    knowing.next().or_else(|| asked.books.first()).map(Arc::as_ref)
 }
 
 /// Reads a stated period with exact bounds; tells also whether it is marked approximate or uncertain.

@@ -101,8 +101,11 @@ impl Ways<'_> {
 
     fn way(&self, basis: Basis, base: (&Span, &Valued), value: (&Span, &Valued)) -> Option<Variant> {
         let (first, second) = (base.1.amount?, value.1.amount?);
-        let comparable = reasons(base, value, self.books).is_empty();
-        Some(variant(basis, (base.0, first), (value.0, second), self.stated, comparable))
+        let reasons = reasons(base, value, self.books);
+        // A change from one unit to another is no number.
+        let is_change = !reasons.contains(&Reason::DifferentUnit);
+        let comparable = reasons.is_empty();
+        is_change.then(|| variant(basis, (base.0, first), (value.0, second), self.stated, comparable))
     }
 
     /// Extends the shorter half to the calendar span of the longer.

@@ -52,6 +52,8 @@ pub struct Valued {
     pub wire: pb::PeriodValue,
     /// The value.
     pub amount: Option<Exact>,
+    /// Unit and base period, where all parts have the same.
+    pub measured_in: Option<(String, String)>,
 }
 
 struct Part<'a> {
@@ -101,7 +103,7 @@ pub fn period_value(book: &Book, asked: &PeriodAsked) -> Valued {
         basis: basis.into(),
         value: amount.map(Exact::wire),
         partial_sum: partial.map(Exact::wire),
-        unit: unit_of(&found.parts).unwrap_or_default().to_owned(),
+        unit: measured_in(&found.parts).unwrap_or_default().0.to_owned(),
         series_count: count(groups.len()),
         parts: found.parts.iter().take(LISTED_MAX).map(|part| listed(&groups, part)).collect(),
         part_count: count(found.parts.len()),
@@ -115,7 +117,9 @@ pub fn period_value(book: &Book, asked: &PeriodAsked) -> Valued {
         }),
         flaws: flaws.into_iter().map(i32::from).collect(),
     };
-    Valued { wire, amount }
+    let measured_in = measured_in(&found.parts);
+    let measured_in = measured_in.map(|(unit, base)| (unit.to_owned(), base.to_owned()));
+    Valued { wire, amount, measured_in }
 }
 
 /// Looks for the period in one group: the cell itself, else the parts that fill it.
@@ -171,7 +175,7 @@ fn flaws(groups: &[Group<'_>], found: &Found<'_>, absent_is_zero: bool) -> Vec<F
     if !gaps.is_empty() && !absent_is_zero {
         flaws.push(Flaw::Gaps);
     }
-    if !parts.is_empty() && unit_of(parts).is_none() {
+    if !parts.is_empty() && measured_in(parts).is_none() {
         flaws.push(Flaw::UnitsDiffer);
     }
     let is_sum = groups.len() > 1 || !published;
@@ -187,10 +191,10 @@ fn flaws(groups: &[Group<'_>], found: &Found<'_>, absent_is_zero: bool) -> Vec<F
     flaws
 }
 
-/// Gives the one unit of all parts.
-fn unit_of<'a>(parts: &'a [Part<'_>]) -> Option<&'a str> {
-    let unit = parts.first()?.version.unit();
-    parts.iter().all(|part| part.version.unit() == unit).then_some(unit)
+/// Gives the one unit and base period of all parts.
+fn measured_in<'a>(parts: &'a [Part<'_>]) -> Option<(&'a str, &'a str)> {
+    let first = parts.first()?.version.measured_in();
+    parts.iter().all(|part| part.version.measured_in() == first).then_some(first)
 }
 
 /// Tells whether one group is the total (SDMX `_T`) of a dimension in which another has a value of its own.

@@ -1,8 +1,10 @@
 //! Finds and reads the releases that a question is about.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::book::{Book, Dimensions};
+use super::kept::Books;
 use super::version::Release;
 use crate::domain::{Kind, LinkType, Position, TermField, Timestamp};
 use crate::filter::plan::slots_of;
@@ -16,6 +18,8 @@ use crate::projection::Events;
 
 /// Most releases that one question reads.
 pub const RELEASES_MAX: usize = 50_000;
+/// Most observations that one question reads.
+pub const OBSERVATIONS_MAX: usize = 2_000_000;
 
 /// Which series, and which of their cells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,40 +40,67 @@ pub enum SeriesError {
     /// It is about more releases than one question reads.
     #[error("selects more than {RELEASES_MAX} releases: narrow it by dataflow, series_key or stream")]
     TooMany,
+    /// Its releases hold more observations than one question reads.
+    #[error(
+        "selects more than {OBSERVATIONS_MAX} observations: narrow it by dataflow, series_key, stream or filter"
+    )]
+    TooManyObservations,
     /// An event cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
 }
 
 /// A release that is to be read, and which states of knowledge hold it.
-#[derive(Clone, Copy, Debug)]
-struct Found {
-    position: Position,
-    known_at: Timestamp,
-    superseded: bool,
-    asked: bool,
-    later: bool,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) position: Position,
+    pub(super) known_at: Timestamp,
+    pub(super) superseded: bool,
+    pub(super) asked: bool,
+    pub(super) later: bool,
 }
 
-/// Reads the series that a selector names, as of a state of knowledge.
+/// Reads the series that a selector names, as of a state of knowledge, or takes them from the books kept.
 ///
 /// # Errors
 /// [`SeriesError`].
-pub fn read(log: &Log, filter: &Filter, selector: &Selector, scope: Scope) -> Result<Book, SeriesError> {
+pub fn read(
+    log: &Log,
+    books: &Books,
+    filter: &Filter,
+    selector: &Selector,
+    scope: Scope,
+) -> Result<Arc<Book>, SeriesError> {
     let found = find(&log.index().view(), filter, selector, scope)?;
+    if let Some(book) = books.get(&found, &selector.dimensions) {
+        return Ok(book);
+    }
+    let (book, observations) = made(log, &found, &selector.dimensions)?;
+    let book = Arc::new(book);
+    books.put(found, selector.dimensions.clone(), observations, &book);
+    Ok(book)
+}
+
+/// Makes a book of releases; tells also how many observations they hold.
+fn made(log: &Log, found: &[Found], dimensions: &Dimensions) -> Result<(Book, usize), SeriesError> {
     let mut events = Events::of(log);
     let mut releases = Vec::with_capacity(found.len());
-    for Found { position, known_at, superseded, asked, later } in found {
+    let mut count: usize = 0;
+    for Found { position, known_at, superseded, asked, later } in found.iter().copied() {
         let mut event = events.get(position)?;
         // An event whose content was erased while this was planned is no release any more.
         let Some(Payload::StatisticalRelease(mut stated)) = event.payload.take() else {
             continue;
         };
         let observations = std::mem::take(&mut stated.observations);
+        count = count.saturating_add(observations.len());
+        if count > OBSERVATIONS_MAX {
+            return Err(SeriesError::TooManyObservations);
+        }
         releases
             .push((Release { position, known_at, event, stated, superseded, asked, later }, observations));
     }
-    Ok(Book::of(releases, &selector.dimensions))
+    Ok((Book::of(releases, dimensions), count))
 }
 
 fn find(

@@ -60,7 +60,7 @@ pub fn reasons(base: (&Span, &Valued), value: (&Span, &Valued), books: &[&Book])
     add(!place, Reason::DifferentCalendarSpan);
     add(both && one.provisional != other.provisional, Reason::ProvisionalAgainstFinal);
     add(breaks_between(base_span, span, books), Reason::BreakInSeries);
-    add(both && one.unit != other.unit, Reason::DifferentUnit);
+    add(both && base.measured_in != value.measured_in, Reason::DifferentUnit);
     add(both && one.partial_period != other.partial_period, Reason::DifferentScope);
     add(both && length && one.cumulative != other.cumulative, Reason::CumulativeAgainstWhole);
     add(one.vague || other.vague, Reason::VagueValue);

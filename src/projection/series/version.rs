@@ -1,6 +1,6 @@
 //! What one release says of one cell.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::exact::{Exact, canonical, scaled_text};
 use crate::domain::{Decimal, Position, Timestamp};
@@ -31,7 +31,7 @@ pub struct Release {
 #[derive(Clone, Debug)]
 pub struct Version {
     /// The release.
-    pub release: Rc<Release>,
+    pub release: Arc<Release>,
     /// The observation.
     pub observation: pb::Observation,
     /// What is said.
@@ -45,7 +45,7 @@ pub struct Version {
 impl Version {
     /// Reads an observation of a release.
     #[must_use]
-    pub fn of(release: &Rc<Release>, observation: pb::Observation) -> Self {
+    pub fn of(release: &Arc<Release>, observation: pb::Observation) -> Self {
         let value = observation.value.as_ref().and_then(|value| Decimal::parse(&value.value).ok());
         let state = match (release.stated.action(), value) {
             (Action::Delete, _) => State::Withdrawn,
@@ -55,7 +55,7 @@ impl Version {
         let value = value.filter(|_| state == State::Present);
         let power = release.stated.unit_multiplier;
         Self {
-            release: Rc::clone(release),
+            release: Arc::clone(release),
             observation,
             state,
             scaled: value.map(|value| scaled_text(value, power)).unwrap_or_default(),
@@ -87,6 +87,12 @@ impl Version {
     #[must_use]
     pub fn unit(&self) -> &str {
         &self.release.stated.unit
+    }
+
+    /// Gives the unit and the base period: values of an index of 2010 and of 2015 are of different units.
+    #[must_use]
+    pub fn measured_in(&self) -> (&str, &str) {
+        (&self.release.stated.unit, &self.release.stated.base_period)
     }
 
     /// Tells whether values of this kind add up over time and series.

@@ -26,12 +26,18 @@ pub struct TriangleAsked {
     pub revised_only: bool,
 }
 
-/// Gives every version of the cells asked for, in order.
-pub fn triangle<'a>(book: &'a Book, asked: &'a TriangleAsked) -> impl Iterator<Item = pb::CellHistory> + 'a {
+/// Gives every version of the cells asked for, in order, without the first `skip`.
+pub fn triangle<'a>(
+    book: &'a Book,
+    asked: &'a TriangleAsked,
+    skip: usize,
+) -> impl Iterator<Item = pb::CellHistory> + 'a {
     let cells = book.cells().filter(|(_, _, key, versions)| {
         CellsAsked::overlaps(asked.from, asked.to, key) && (!asked.revised_only || revisions(versions) > 0)
     });
-    cells.filter_map(|(series, _, key, versions)| history(series, key, versions, asked.changes_only))
+    cells
+        .skip(skip)
+        .filter_map(|(series, _, key, versions)| history(series, key, versions, asked.changes_only))
 }
 
 fn history(
