@@ -432,3 +432,20 @@ async fn very_many_vintages_are_paged_through() {
     assert_eq!(text(first.values[0].current.as_ref().unwrap().value.as_ref()), "7");
     told("one value after another release");
 }
+
+#[tokio::test]
+async fn what_is_erased_is_in_no_answer_though_it_was_kept_for_the_next() {
+    let server = Server::start();
+    let number = events::id(1);
+    let first = with(estimates()[0].clone(), "id", json!(number));
+    append(&mut server.log().await, &[first, estimates()[1].clone()]).await.unwrap();
+    let mut client = SeriesServiceClient::new(server.channel().await);
+    let cells = async |client: &mut Client| {
+        ask!(client, get_series, GetSeriesRequest, json!({"series": gdp()})).values.len()
+    };
+    assert_eq!(cells(&mut client).await, 5);
+    let order = json!({"eventId": number, "reason": "on request", "authority": "an editor"});
+    let order: pb::EraseEventRequest = events::message("annals.v1.EraseEventRequest", &order);
+    server.admin().await.erase_event(order).await.unwrap();
+    assert_eq!(cells(&mut client).await, 1);
+}
