@@ -109,12 +109,13 @@ pub fn walk(
         page_size: BATCH,
         include_closed: false,
     };
-    let mut reading = Reading { events: Events::of(log), read: 0, determining: HashMap::new() };
+    let mut reading = Reading { events: Events::of(log), read: 0, passed: 0, determining: HashMap::new() };
     let mut taken = 0_usize;
     loop {
         let listed = list(&log.index().view(), &request);
         for (entry, key) in listed.entries.iter().zip(&listed.keys) {
-            if taken == page_size || reading.read >= READ_MAX {
+            let is_read = reading.read >= READ_MAX && !reading.passes(entry.position)?;
+            if taken == page_size || is_read {
                 return Ok(request.after);
             }
             let Some(record) = query.answer(log, &mut reading, entry.position, scope)? else {
@@ -147,6 +148,20 @@ struct Reading {
     read: usize,
     /// Where the determining state of each stream stands: a stream of many states is read once.
     determining: HashMap<String, Option<Position>>,
+    /// States passed over after the page was at its end.
+    passed: usize,
+}
+
+impl Reading {
+    /// Passes over a state that is known not to determine its visit: else a stream of more states than a page may read
+    /// would be read again for each of them.
+    fn passes(&mut self, position: Position) -> Result<bool, ReadError> {
+        let stream = self.events.stream(position)?;
+        let known = self.determining.get(stream.as_str()).is_some_and(|found| *found != Some(position));
+        let passes = known && self.passed < READ_MAX;
+        self.passed += usize::from(passes);
+        Ok(passes)
+    }
 }
 
 impl VisitQuery {
