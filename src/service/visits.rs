@@ -70,7 +70,7 @@ impl Context {
         let mut events = Events::of(log);
         let found = record(log, &mut events, &stream, *scope).map_err(failed)?;
         let found = found.ok_or_else(|| refused(&RequestError::NothingStands(stream)))?;
-        let suspects = suspects(log, &mut events, &found, *scope).map_err(failed)?;
+        let (suspects, _) = suspects(log, &mut events, &found, *scope).map_err(failed)?;
         Ok(pb::GetVisitResponse {
             visit: Some(state(&found, *day, &suspects)),
             changes: changes(&found),

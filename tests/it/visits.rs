@@ -434,6 +434,33 @@ async fn pages_together_are_what_one_page_is() {
 }
 
 #[tokio::test]
+async fn a_visit_of_very_many_states_is_found_within_a_few_pages() {
+    let server = Server::start();
+    let mut log = server.log().await;
+    let mut client = client(&server).await;
+    for batch in 0_u64..11 {
+        let plan = |number: u64| planned(state(number, "visit/us-1", "2024-07-01", "SCHEDULED"), 0);
+        let plans: Vec<Value> = (batch * 500 + 1..=batch * 500 + 500).map(plan).collect();
+        append(&mut log, &plans).await.unwrap();
+    }
+    let mut request = pb::ListVisitsRequest::default();
+    let (mut pages, mut found) = (0, Vec::new());
+    loop {
+        let page = client.list_visits(request.clone()).await.unwrap().into_inner();
+        pages += 1;
+        found.extend(page.visits.into_iter().map(|visit| visit.event_id));
+        if page.next_page_token.is_empty() {
+            break;
+        }
+        request.page_token = page.next_page_token;
+    }
+    assert_eq!(found, [id(5_500)]);
+    assert!(pages <= 3, "{pages}");
+    let history = get(&mut client, &json!({"stream": "visit/us-1"})).await;
+    assert_eq!((history.changes.len(), history.change_count), (1_000, 5_500));
+}
+
+#[tokio::test]
 async fn bad_questions_are_refused_by_field() {
     let server = Server::start();
     let mut client = client(&server).await;

@@ -1,6 +1,6 @@
 //! Visits in the order of their start, a few at a time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::fold::{VisitRecord, record};
 use super::meetings::{is_or_acts_for, meetings};
@@ -17,7 +17,7 @@ use crate::projection::Events;
 use crate::projection::agreements::gather::of_kind;
 use crate::timeline::{Certainty, Key, ListRequest, Order, Window, list};
 
-/// Most events read for one page.
+/// A page ends once so many events were read for it.
 pub const READ_MAX: usize = 5_000;
 /// Candidates taken from the index at once.
 const BATCH: usize = 200;
@@ -109,21 +109,21 @@ pub fn walk(
         page_size: BATCH,
         include_closed: false,
     };
-    let mut events = Events::of(log);
-    let (mut taken, mut read) = (0_usize, 0_usize);
+    let mut reading = Reading { events: Events::of(log), read: 0, passed: 0, determining: HashMap::new() };
+    let mut taken = 0_usize;
     loop {
         let listed = list(&log.index().view(), &request);
         for (entry, key) in listed.entries.iter().zip(&listed.keys) {
-            if taken == page_size || read >= READ_MAX {
+            let is_read = reading.read >= READ_MAX && !reading.passes(entry.position)?;
+            if taken == page_size || is_read {
                 return Ok(request.after);
             }
-            read += 1;
-            let Some(record) = query.answer(log, &mut events, entry.position, scope)? else {
+            let Some(record) = query.answer(log, &mut reading, entry.position, scope)? else {
                 request.after = Some(*key);
                 continue;
             };
-            read += record.steps.len().saturating_sub(1);
-            let suspects = suspects(log, &mut events, &record, scope)?;
+            let (suspects, read) = suspects(log, &mut reading.events, &record, scope)?;
+            reading.read += read;
             if !query.suspects_only || !suspects.is_empty() {
                 let found = Found { record: &record, suspects: &suspects, certainty: entry.certainty };
                 match offer(found) {
@@ -137,6 +137,30 @@ pub fn walk(
         if listed.next.is_none() {
             return Ok(None);
         }
+    }
+}
+
+/// What was read for a page.
+#[derive(Debug)]
+struct Reading {
+    events: Events,
+    /// Events that it took.
+    read: usize,
+    /// Where the determining state of each stream stands: a stream of many states is read once.
+    determining: HashMap<String, Option<Position>>,
+    /// States passed over after the page was at its end.
+    passed: usize,
+}
+
+impl Reading {
+    /// Passes over a state that is known not to determine its visit: else a stream of more states than a page may read
+    /// would be read again for each of them.
+    fn passes(&mut self, position: Position) -> Result<bool, ReadError> {
+        let stream = self.events.stream(position)?;
+        let known = self.determining.get(stream.as_str()).is_some_and(|found| *found != Some(position));
+        let passes = known && self.passed < READ_MAX;
+        self.passed += usize::from(passes);
+        Ok(passes)
     }
 }
 
@@ -163,17 +187,24 @@ impl VisitQuery {
     fn answer(
         &self,
         log: &Log,
-        events: &mut Events,
+        reading: &mut Reading,
         position: Position,
         scope: Scope,
     ) -> Result<Option<VisitRecord>, ReadError> {
-        let event = events.get(position)?;
+        let event = reading.events.get(position)?;
+        reading.read += 1;
         let Some(Payload::Visit(visit)) = &event.payload else { return Ok(None) };
         if !self.fits(&event, visit) {
             return Ok(None);
         }
-        let Some(record) = record(log, events, &event.stream, scope)? else { return Ok(None) };
-        let determines = record.determining().is_some_and(|step| step.position == position);
+        if reading.determining.get(&event.stream).is_some_and(|found| *found != Some(position)) {
+            return Ok(None);
+        }
+        let Some(record) = record(log, &mut reading.events, &event.stream, scope)? else { return Ok(None) };
+        reading.read += record.steps.len();
+        let determining = record.determining().map(|step| step.position);
+        reading.determining.insert(event.stream, determining);
+        let determines = determining == Some(position);
         let fits = determines
             && (self.statuses.is_empty() || self.statuses.contains(&record.status()))
             && (!self.overdue_only || record.is_overdue(self.day));

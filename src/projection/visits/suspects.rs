@@ -32,7 +32,7 @@ pub fn places(event: &pb::Event, visit: &pb::Visit) -> BTreeSet<String> {
 }
 
 /// Gives the other streams, by name, whose visit has a visitor, all four bounds of its dates, and a place in common
-/// with this one; both without places counts as in common.
+/// with this one; both without places counts as in common. Also tells how many states were read.
 ///
 /// # Errors
 /// [`ReadError`] when an event cannot be read.
@@ -41,25 +41,26 @@ pub fn suspects(
     events: &mut Events,
     visit: &VisitRecord,
     scope: Scope,
-) -> Result<Vec<String>, ReadError> {
-    let Some(step) = visit.determining() else { return Ok(Vec::new()) };
+) -> Result<(Vec<String>, usize), ReadError> {
+    let Some(step) = visit.determining() else { return Ok((Vec::new(), 0)) };
     let visiting = visitors(step);
     let values = visiting.iter().map(|key| format!("{}:{key}", Role::Visitor.number()));
     let clause: Vec<Needle> =
         values.map(|value| Needle::Term(TermField::Participation.term(&value))).collect();
     if clause.is_empty() {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), 0));
     }
     let filter = of_kind(Kind::Visit, Filter { clauses: vec![clause], ..Filter::default() });
     let alike = same_dates(&log.index().view(), &filter, step.position, scope);
     let here = places(&step.event, &step.visit);
-    let mut found = BTreeSet::new();
+    let (mut found, mut read) = (BTreeSet::new(), 0_usize);
     for position in alike {
         let stream = events.stream(position)?;
         if stream.as_str() == visit.stream {
             continue;
         }
         let other = record(log, events, stream.as_str(), scope)?;
+        read += other.as_ref().map_or(0, |other| other.steps.len());
         let Some(other) = other.as_ref().and_then(VisitRecord::determining) else { continue };
         let there = places(&other.event, &other.visit);
         let place = here.intersection(&there).next().is_some() || (here.is_empty() && there.is_empty());
@@ -69,7 +70,7 @@ pub fn suspects(
             found.insert(stream.as_str().to_owned());
         }
     }
-    Ok(found.into_iter().collect())
+    Ok((found.into_iter().collect(), read))
 }
 
 fn visitors(step: &VisitStep) -> BTreeSet<&str> {
