@@ -34,6 +34,7 @@ named!(
     CompareFundingResponse,
     CountEntriesResponse,
     Entry,
+    EntryDifference,
     EraseEventResponse,
     EntryVersion,
     Event,

@@ -23,6 +23,7 @@ pub mod bench;
 pub mod client;
 pub mod count;
 pub mod demo;
+pub mod diff;
 pub mod erase;
 pub mod exit;
 pub mod explain;
@@ -94,6 +95,7 @@ enum Command {
     Append(append::Append),
     Timeline(timeline::Timeline),
     History(history::History),
+    Diff(diff::Diff),
     Count(count::Count),
     Funding(funding::Funding),
     Tail(tail::Tail),
@@ -164,6 +166,7 @@ fn execute(command: &Command, context: &Context) -> Result<(), Failure> {
             Command::Append(command) => command.run(context).await,
             Command::Timeline(command) => command.run(context).await,
             Command::History(command) => command.run(context).await,
+            Command::Diff(command) => command.run(context).await,
             Command::Count(command) => command.run(context).await,
             Command::Funding(command) => command.run(context).await,
             Command::Tail(command) => command.run(context).await,

@@ -226,3 +226,29 @@ async fn bad_comparisons_name_every_field() {
     let said = refused(&mut client, &with(other, "pageToken", json!(token))).await;
     assert_eq!((said.reason.as_str(), said.fields()), ("PAGE_TOKEN_INVALID", vec!["page_token".to_owned()]));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_tells_what_changed_and_who_says_so() {
+    let server = Server::start();
+    server.import_article();
+    let url = server.url();
+    let diff = ["diff", "--server", &url, "--stream-prefix", "series/gb-home-office/small-boat-arrivals/AL"];
+    let states = ["--from-known-at", "2023-07-01", "--to-known-at", "2023-09-01"];
+    let run = |more: &[&str]| {
+        let output = crate::harness::annals(&[&diff[..], &states[..], more].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let said = run(&[]);
+    for expected in
+        ["12,301", "12,658", "SUPERSEDES at position 2", "source:ho-irregular-migration-2023-08-24"]
+    {
+        assert!(said.contains(expected), "{said}");
+    }
+    assert!(said.contains("0 added, 1 changed, 0 withdrawn from position 22 to position 22"), "{said}");
+    let said: Value = serde_json::from_str(run(&["--json"]).trim()).unwrap();
+    assert_eq!(
+        (said["change"].as_str(), said["causes"][0]["eventId"].as_str()),
+        (Some("CHANGED"), Some(REVISED))
+    );
+}
