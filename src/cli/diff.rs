@@ -130,10 +130,9 @@ fn row(difference: &EntryDifference) -> Vec<String> {
 
 /// Says what an event did: its link and position, and whether it is what no longer counts.
 fn cause(cause: &DifferenceCause) -> String {
-    let link = match cause.r#type() {
-        LinkType::Unspecified => String::new(),
-        named => format!("{} ", named.as_str_name()),
-    };
+    let named = cause.r#type();
+    let link =
+        if named == LinkType::Unspecified { String::new() } else { format!("{} ", named.as_str_name()) };
     let left = if cause.left { ", no longer counted" } else { "" };
     format!("{link}at position {}{left}", cause.position)
 }
