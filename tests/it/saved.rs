@@ -74,7 +74,7 @@ async fn a_timeline_lives_and_its_history_stays() {
             match expected {
                 Some(expected) => {
                     assert_eq!(got.unwrap().timeline.as_ref(), Some(expected), "as of {position}");
-                    assert_eq!(listed, [expected.clone()], "as of {position}");
+                    assert_eq!(listed, std::slice::from_ref(expected), "as of {position}");
                 }
                 None => {
                     let said = got.unwrap_err();

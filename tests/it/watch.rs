@@ -164,7 +164,7 @@ async fn a_watch_resumes_without_a_gap_and_without_a_double_also_on_a_server_sta
         // What is appended while the reader is away is there when it is back.
         let mut batch = Vec::new();
         for _ in 0..20 {
-            let link = (next % 3 == 0).then_some(("CORRECTS", next - 1));
+            let link = next.is_multiple_of(3).then_some(("CORRECTS", next - 1));
             batch.push(event(next, "red", link));
             next += 1;
         }
