@@ -43,6 +43,14 @@ pub struct FilterArgs {
     #[arg(long = "source", value_name = "ID")]
     pub sources: Vec<String>,
 
+    /// Saved timeline, by its id; may be repeated
+    #[arg(long = "timeline", value_name = "ID")]
+    pub timelines: Vec<String>,
+
+    /// Words that must all be in titles, names, summaries or quotes: taskforce, "a phrase", remov*
+    #[arg(long, value_name = "WORDS")]
+    pub text: Option<String>,
+
     /// A whole filter as the API has it, in JSON: '{"participations":[{"entityId":"country:AL","role":"HOST"}]}'.
     /// The other options add to it
     #[arg(long, value_name = "JSON")]
@@ -99,6 +107,10 @@ impl FilterArgs {
         filter.countries.extend_from_slice(&self.countries);
         filter.tags.extend_from_slice(&self.tags);
         filter.source_ids.extend_from_slice(&self.sources);
+        filter.timelines.extend_from_slice(&self.timelines);
+        if let Some(text) = &self.text {
+            filter.text.clone_from(text);
+        }
         Ok((filter != Filter::default()).then_some(filter))
     }
 }
@@ -148,6 +160,17 @@ mod tests {
             (vec!["country:GB".to_owned()], vec!["migration".to_owned()])
         );
         assert!(both.entity_ids.is_empty());
+    }
+
+    #[test]
+    fn saved_timelines_and_words_are_part_of_the_filter() {
+        let made = filter(&["--timeline", "gb-al", "--timeline", "migration", "--text", "joint taskforce"]);
+        let expected = Filter {
+            timelines: vec!["gb-al".to_owned(), "migration".to_owned()],
+            text: "joint taskforce".to_owned(),
+            ..Filter::default()
+        };
+        assert_eq!(made, Some(expected));
     }
 
     #[test]

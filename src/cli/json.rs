@@ -43,6 +43,7 @@ named!(
     CountEntriesResponse,
     Dependent,
     Entry,
+    EntryDifference,
     EraseEventResponse,
     EntryVersion,
     Event,

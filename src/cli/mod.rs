@@ -25,6 +25,7 @@ pub mod client;
 pub mod compare;
 pub mod count;
 pub mod demo;
+pub mod diff;
 pub mod erase;
 pub mod exit;
 pub mod explain;
@@ -99,6 +100,7 @@ enum Command {
     Append(append::Append),
     Timeline(timeline::Timeline),
     History(history::History),
+    Diff(diff::Diff),
     Count(count::Count),
     Funding(funding::Funding),
     Provenance(provenance::Provenance),
@@ -174,6 +176,7 @@ fn execute(command: &Command, context: &Context) -> Result<(), Failure> {
             Command::Append(command) => command.run(context).await,
             Command::Timeline(command) => command.run(context).await,
             Command::History(command) => command.run(context).await,
+            Command::Diff(command) => command.run(context).await,
             Command::Count(command) => command.run(context).await,
             Command::Funding(command) => command.run(context).await,
             Command::Provenance(command) => command.run(context).await,

@@ -18,6 +18,8 @@ Examples:
   annals timeline --stream-prefix series/gb-home-office/ --known-at 2023-06-01
   annals timeline --kind agreement --from 2022-12 --to 2023-01 --must
   annals timeline --tag migration --include-closed --order recorded-descending --limit 20
+  annals timeline --text taskforce --order relevance
+  annals timeline --timeline gb-al --known-at 2023-07-01
   annals timeline --country AL --json | jq -r .event.title";
 
 /// Entries of a page when all are wanted.
@@ -64,6 +66,8 @@ pub enum OrderArg {
     Recorded,
     /// By position in the log, latest first
     RecordedDescending,
+    /// By how well they fit --text, best first
+    Relevance,
 }
 
 impl From<OrderArg> for Order {
@@ -75,6 +79,7 @@ impl From<OrderArg> for Order {
             OrderArg::KnownAtDescending => Self::KnownAtDescending,
             OrderArg::Recorded => Self::Recorded,
             OrderArg::RecordedDescending => Self::RecordedDescending,
+            OrderArg::Relevance => Self::Relevance,
         }
     }
 }

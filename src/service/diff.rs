@@ -24,7 +24,11 @@ impl Context {
     ) -> Result<pb::DiffEntriesResponse, Status> {
         let snapshot = asked.request.after.as_of;
         let chain = Self::check_snapshot(log, snapshot, asked.history)?;
-        asked.request.filter = self.resolved(log, asked.request.filter, asked.request.after)?;
+        // The state before may be the later one of the two: words are looked up in all that is in either.
+        let last = snapshot.max(asked.request.before.as_of);
+        asked.request.filter = self.with_timelines(log, asked.request.filter, snapshot)?;
+        let looked_up = log.look_up(&mut asked.request.filter, last, false);
+        looked_up.map_err(|error| self.search_failed(error))?;
         let found = diff(&log.index().view(), &asked.request);
         let mut reader = log.reader();
         let mut page = Page::new();

@@ -7,6 +7,8 @@ use annals::index::{Edge, Scope};
 use annals::log::{Appended, AppendedEvent, ConditionViolation, ViolatedCondition};
 use annals::pb;
 
+#[path = "model_diff.rs"]
+pub(crate) mod diff;
 #[path = "model_filter.rs"]
 pub(crate) mod filter;
 #[path = "model_funding.rs"]
