@@ -31,6 +31,8 @@ macro_rules! named {
 
 named!(
     AgreementState,
+    DeleteTimelineResponse,
+    Timeline,
     GetAgreementResponse,
     GetVisitResponse,
     MetOnVisit,

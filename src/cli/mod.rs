@@ -52,6 +52,7 @@ pub mod status;
 pub mod table;
 pub mod tail;
 pub mod timeline;
+pub mod timelines;
 pub mod verify;
 pub mod visits;
 pub mod when;
@@ -99,6 +100,7 @@ enum Command {
     Export(export::Export),
     Append(append::Append),
     Timeline(timeline::Timeline),
+    Timelines(timelines::Timelines),
     History(history::History),
     Diff(diff::Diff),
     Count(count::Count),
@@ -175,6 +177,7 @@ fn execute(command: &Command, context: &Context) -> Result<(), Failure> {
             Command::Export(command) => command.run(context).await,
             Command::Append(command) => command.run(context).await,
             Command::Timeline(command) => command.run(context).await,
+            Command::Timelines(command) => command.run(context).await,
             Command::History(command) => command.run(context).await,
             Command::Diff(command) => command.run(context).await,
             Command::Count(command) => command.run(context).await,

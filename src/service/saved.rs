@@ -238,7 +238,7 @@ impl Context {
     /// Saves a timeline.
     ///
     /// # Errors
-    /// As [`Context::write_timeline`].
+    /// What the timeline breaks, and as of any append.
     pub async fn create_timeline(
         &self,
         request: &pb::CreateTimelineRequest,
@@ -252,7 +252,7 @@ impl Context {
     /// Writes a timeline anew.
     ///
     /// # Errors
-    /// As [`Context::write_timeline`].
+    /// What the timeline breaks, and as of any append.
     pub async fn update_timeline(
         &self,
         request: &pb::UpdateTimelineRequest,
@@ -266,7 +266,7 @@ impl Context {
     /// Deletes a timeline.
     ///
     /// # Errors
-    /// As [`Context::write_timeline`].
+    /// What the timeline breaks, and as of any append.
     pub async fn delete_timeline(
         &self,
         request: &pb::DeleteTimelineRequest,

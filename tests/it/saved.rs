@@ -257,3 +257,40 @@ async fn a_repeated_request_is_carried_out_once() {
     }
     assert_eq!(names, ["four", "one", "three", "two"]);
 }
+
+#[test]
+fn the_command_line_saves_shows_uses_and_deletes_timelines() {
+    let server = Server::start();
+    server.import_article();
+    let ask = |arguments: &[&str]| {
+        let url = server.url();
+        let mut all = vec!["--server", &url];
+        all.extend_from_slice(arguments);
+        let output = crate::harness::annals(&all);
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8(text).unwrap())
+    };
+    let made =
+        ["timelines", "create", "gb-al", "--title", "UK and Albania", "--country", "AL", "--from", "2022"];
+    let (done, shown) = ask(&made);
+    assert!(done && shown.contains("gb-al: UK and Albania") && shown.contains("when 2022/.."), "{shown}");
+    let (done, shown) = ask(&["count", "--timeline", "gb-al", "--kind", "visit"]);
+    assert!(done && shown.starts_with("1 entry"), "{shown}");
+    let (done, shown) =
+        ask(&["timelines", "update", "gb-al", "--title", "Statements", "--kind", "statement"]);
+    assert!(done && shown.contains(r#"filter {"kinds":["STATEMENT"]}"#), "{shown}");
+    let (done, shown) = ask(&["timeline", "--timeline", "gb-al"]);
+    assert!(done && shown.contains("4 entries"), "{shown}");
+    let (done, shown) = ask(&["timelines", "list"]);
+    assert!(done && shown.lines().count() == 2 && shown.contains("Statements"), "{shown}");
+    let (done, shown) = ask(&["timelines", "get", "gb-al", "--as-of", "23"]);
+    assert!(done && shown.contains("UK and Albania"), "{shown}");
+    let (done, shown) = ask(&["timelines", "delete", "gb-al", "--expected-revision", "1"]);
+    assert!(!done, "{shown}");
+    let (done, shown) = ask(&["timelines", "delete", "gb-al"]);
+    assert!(done && shown.contains("position 25"), "{shown}");
+    let (done, shown) = ask(&["timeline", "--timeline", "gb-al"]);
+    assert!(!done && shown.contains("TIMELINE_NOT_FOUND"), "{shown}");
+    let (done, shown) = ask(&["timeline", "--text", "task*", "--order", "relevance"]);
+    assert!(done && shown.contains("Joint migration taskforce created"), "{shown}");
+}
