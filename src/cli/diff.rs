@@ -82,9 +82,13 @@ impl Diff {
         }
         let (added, changed, withdrawn) = (last.added_count, last.changed_count, last.withdrawn_count);
         let (before, after) = (last.before_snapshot, last.snapshot);
-        output::line(format!(
-            "{added} added, {changed} changed, {withdrawn} withdrawn from position {before} to position {after}"
-        ))
+        // Two states of knowledge may differ in known time alone.
+        let between = if before == after {
+            format!("as of position {after}")
+        } else {
+            format!("from position {before} to position {after}")
+        };
+        output::line(format!("{added} added, {changed} changed, {withdrawn} withdrawn {between}"))
     }
 
     fn request(&self) -> Result<DiffEntriesRequest, Failure> {

@@ -229,6 +229,7 @@ impl TermList {
     }
 
     fn add_link(&mut self, link: &Link) {
+        self.add_number(TermField::LinkType, link.link_type.number());
         match &link.target {
             LinkTarget::Event(id) => self.add(TermField::LinkEvent, &id.to_string()),
             LinkTarget::Stream(name) => self.add(TermField::LinkStream, name),

@@ -46,6 +46,8 @@ pub enum TermField {
     LinkStream = 20,
     /// Id of an entity to whom a source ascribes the event.
     Attribution = 21,
+    /// Number of the type of a link.
+    LinkType = 22,
     /// IATI FlowType of a transfer.
     FlowType = 40,
     /// IATI FinanceType of a transfer.
@@ -94,6 +96,7 @@ impl TermField {
             Self::SeriesKey => 19,
             Self::LinkStream => 20,
             Self::Attribution => 21,
+            Self::LinkType => 22,
             Self::FlowType => 40,
             Self::FinanceType => 41,
             Self::AidType => 42,

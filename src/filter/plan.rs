@@ -6,6 +6,9 @@ use super::{AmountRange, Asks, Filter, Needle, Text};
 use crate::domain::{Position, TermField};
 use crate::index::{Part, View};
 
+/// Clauses of more needles come last: to find out how rare they are would cost as much as to look them up.
+const ESTIMATED_NEEDLES_MAX: usize = 32;
+
 impl Filter {
     /// Gives the slots of a part, below `slots`, whose events match.
     #[must_use]
@@ -26,14 +29,16 @@ impl Filter {
     }
 
     fn positive_slots(&self, part: &dyn Part, slots: u32, unknown: bool) -> RoaringBitmap {
-        let mut everything = RoaringBitmap::new();
-        everything.insert_range(0..slots);
-        // The rarest clause first: what it leaves bounds all that follows.
+        let mut found = RoaringBitmap::new();
+        found.insert_range(0..slots);
+        let (short, mut long): (Vec<_>, Vec<_>) =
+            self.clauses.iter().partition(|clause| clause.len() <= ESTIMATED_NEEDLES_MAX);
+        // The rarest clause first: where it leaves nothing, the others are not looked up.
         let mut clauses: Vec<(u64, &Vec<Needle>)> =
-            self.clauses.iter().map(|clause| (estimate(clause, part), clause)).collect();
+            short.into_iter().map(|clause| (estimate(clause, part), clause)).collect();
         clauses.sort_by_key(|(estimate, _)| *estimate);
-        let mut found = everything;
-        for (_, clause) in clauses {
+        long.sort_by_key(|clause| clause.len());
+        for clause in clauses.into_iter().map(|(_, clause)| clause).chain(long) {
             if found.is_empty() {
                 return found;
             }
@@ -154,11 +159,7 @@ fn any_of(clause: &[Needle], part: &dyn Part) -> RoaringBitmap {
     let mut found = RoaringBitmap::new();
     for needle in clause {
         match needle {
-            Needle::Term(term) => {
-                if let Some(posting) = part.posting(term) {
-                    found |= posting.as_ref();
-                }
-            }
+            Needle::Term(term) => part.add_posting(term, &mut found),
             Needle::StreamPrefix(prefix) => {
                 part.for_each_term(&TermField::Stream.term(prefix), &mut |_, posting| {
                     found |= posting.as_ref();

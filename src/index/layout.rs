@@ -19,7 +19,7 @@ use super::{Columns, SEGMENT_LEN};
 use crate::domain::{EventId, KnowledgeLink, LinkType, Position};
 
 /// Version of this layout, and of the meaning of terms and columns: a change of either makes a new one.
-pub const SEGMENT_FORMAT: u8 = 4;
+pub const SEGMENT_FORMAT: u8 = 5;
 const MAGIC: &[u8; 4] = b"ANSG";
 /// A dense posting: a bit for each of 65,536 slots.
 const DENSE_BYTES: usize = 8_192;

@@ -26,6 +26,13 @@ pub trait Part {
     /// Gives the slots of the events with a term.
     fn posting(&self, term: &[u8]) -> Option<Cow<'_, RoaringBitmap>>;
 
+    /// Adds the slots of the events with a term to others.
+    fn add_posting(&self, term: &[u8], slots: &mut RoaringBitmap) {
+        if let Some(posting) = self.posting(term) {
+            *slots |= posting.as_ref();
+        }
+    }
+
     /// Gives the number of events with a term.
     fn posting_len(&self, term: &[u8]) -> u64;
 

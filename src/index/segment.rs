@@ -94,8 +94,12 @@ impl Dictionary {
         range(&self.slot_ends, number).and_then(|range| self.slots.get(range)).unwrap_or_default()
     }
 
+    fn dense(&self, number: usize) -> Option<&RoaringBitmap> {
+        u32::try_from(number).ok().and_then(|number| self.dense.get(&number))
+    }
+
     fn posting(&self, number: usize) -> Cow<'_, RoaringBitmap> {
-        if let Some(dense) = u32::try_from(number).ok().and_then(|number| self.dense.get(&number)) {
+        if let Some(dense) = self.dense(number) {
             return Cow::Borrowed(dense);
         }
         Cow::Owned(self.sparse(number).iter().map(|slot| u32::from(*slot)).collect())
@@ -158,11 +162,20 @@ impl Part for Segment {
         self.dictionary.find(term).map(|number| self.dictionary.posting(number))
     }
 
+    fn add_posting(&self, term: &[u8], slots: &mut RoaringBitmap) {
+        let Some(number) = self.dictionary.find(term) else { return };
+        match self.dictionary.dense(number) {
+            Some(dense) => *slots |= dense,
+            // A bitmap of each sparse term would be made to be thrown away.
+            None => slots.extend(self.dictionary.sparse(number).iter().map(|slot| u32::from(*slot))),
+        }
+    }
+
     fn posting_len(&self, term: &[u8]) -> u64 {
         let Some(number) = self.dictionary.find(term) else {
             return 0;
         };
-        match u32::try_from(number).ok().and_then(|number| self.dictionary.dense.get(&number)) {
+        match self.dictionary.dense(number) {
             Some(dense) => dense.len(),
             None => u64::from(length(self.dictionary.sparse(number).len())),
         }

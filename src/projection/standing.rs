@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::codec::present;
-use crate::domain::{Position, StreamName};
-use crate::filter::Filter;
+use crate::domain::{Kind, Position, StreamName, TermField};
 use crate::filter::plan::slots_of;
-use crate::index::{Scope, View};
+use crate::filter::{Filter, Needle};
+use crate::index::{Scope, Status, View};
 use crate::log::error::ReadError;
 use crate::log::{Log, Reader};
 use crate::pb;
@@ -22,6 +22,27 @@ pub fn standing(view: &View<'_>, filter: &Filter, window: Option<Window>, scope:
         let slots = filter.slots(part, part.slots_up_to(scope.as_of));
         let entries = slots_of(&slots).filter(|slot| judge.judge(part, *slot).is_some());
         found.extend(entries.map(|slot| part.position_at(slot)));
+    }
+    found
+}
+
+/// Asks for events of a kind, and more.
+#[must_use]
+pub fn of_kind(kind: Kind, mut filter: Filter) -> Filter {
+    filter.clauses.push(vec![Needle::Term(TermField::Kind.term(&kind.number().to_string()))]);
+    filter
+}
+
+/// Gives the positions of all events in scope that match, and whether each stands.
+#[must_use]
+pub fn in_scope(view: &View<'_>, filter: &Filter, scope: Scope) -> Vec<(Position, bool)> {
+    let judge = Judge { view, window: None, scope, include_closed: true };
+    let mut found = Vec::new();
+    for part in view.parts().filter(|part| part.base() < scope.as_of) {
+        let slots = filter.slots(part, part.slots_up_to(scope.as_of));
+        let entries = crate::filter::plan::slots_of(&slots)
+            .filter_map(|slot| judge.judge(part, slot).map(|(_, status)| (slot, status)));
+        found.extend(entries.map(|(slot, status)| (part.position_at(slot), status == Status::Current)));
     }
     found
 }

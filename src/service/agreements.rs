@@ -104,8 +104,9 @@ impl Context {
         let AgreementsRequest { query, skip, page_size } = asked.request;
         let listed = list(log, &query).map_err(failed)?;
         let mut answer = agreements::counted(&listed, query.day, scope.as_of);
-        let names: Vec<&str> = listed.streams.iter().skip(skip).take(page_size).map(String::as_str).collect();
-        let mut found = records(log, &names, scope).map_err(failed)?;
+        let names: Vec<&String> = listed.streams.iter().skip(skip).take(page_size).collect();
+        let shown = names.iter().copied().cloned().collect();
+        let mut found = records(log, &shown, scope).map_err(failed)?;
         let mut page = Page::new();
         for name in names {
             let Some(record) = found.remove(name) else { continue };

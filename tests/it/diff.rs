@@ -245,7 +245,7 @@ async fn the_command_line_tells_what_changed_and_who_says_so() {
     {
         assert!(said.contains(expected), "{said}");
     }
-    assert!(said.contains("0 added, 1 changed, 0 withdrawn from position 22 to position 22"), "{said}");
+    assert!(said.contains("0 added, 1 changed, 0 withdrawn as of position 22"), "{said}");
     let said: Value = serde_json::from_str(run(&["--json"]).trim()).unwrap();
     assert_eq!(
         (said["change"].as_str(), said["causes"][0]["eventId"].as_str()),

@@ -45,6 +45,7 @@ mod random_series;
 mod random_visits;
 mod roundtrip;
 mod saved;
+mod seeds;
 mod series;
 mod series_article;
 mod series_cli;

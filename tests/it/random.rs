@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::generate::{Generator, Proposed, STREAMS, propose};
 use crate::model::timeline::in_scope;
 use crate::model::{Demand, Draft, Model};
+use crate::seeds::number_from;
 
 #[path = "random_compare.rs"]
 pub(crate) mod compare;
@@ -60,10 +61,6 @@ impl Drop for Told {
             eprintln!("failed at step {} of seed {}: ANNALS_RANDOM_SEED={}", self.step, self.seed, self.seed);
         }
     }
-}
-
-fn number_from(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok().map(|value| value.parse().unwrap())
 }
 
 /// `ANNALS_RANDOM_STEPS` asks for that many steps in all, `ANNALS_RANDOM_SEED` for another first seed.

@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use crate::generate::{Rng, propose};
 use crate::model::Model;
+use crate::seeds::{Told, number_from};
 
 /// 2024-06-01T00:00:00Z.
 const START: Timestamp = Timestamp(1_717_200_000_000_000);
@@ -45,21 +46,6 @@ const ASKED: &[&str] = &[
     "2023-07-01",
     "2024-01-01",
 ];
-
-/// Tells which run failed, so that it can be run again.
-struct Told(u64);
-
-impl Drop for Told {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("failed at seed {}: ANNALS_RANDOM_SEED={}", self.0, self.0);
-        }
-    }
-}
-
-fn number_from(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok().map(|value| value.parse().unwrap())
-}
 
 /// `ANNALS_RANDOM_STEPS` asks for that many questions in all, `ANNALS_RANDOM_SEED` for another first seed.
 #[test]

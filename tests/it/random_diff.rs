@@ -21,6 +21,7 @@ use crate::model::diff::{Difference, Side};
 use crate::model::timeline::{Between, Question};
 use crate::model::{Draft, Model};
 use crate::random::compare::{assert_outcome, looked_up, request_of, window_of};
+use crate::seeds::{Told, number_from};
 
 /// Requests of one run, each with questions.
 const STEPS: u64 = 40;
@@ -28,21 +29,6 @@ const STEPS: u64 = 40;
 const RUNS: u64 = 12;
 /// 2024-06-01T00:00:00Z.
 const START: Timestamp = Timestamp(1_717_200_000_000_000);
-
-/// Tells which run failed, so that it can be run again.
-struct Told(u64);
-
-impl Drop for Told {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("failed with ANNALS_RANDOM_SEED={}", self.0);
-        }
-    }
-}
-
-fn number_from(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok().map(|value| value.parse().unwrap())
-}
 
 /// `ANNALS_RANDOM_STEPS` asks for that many steps in all, `ANNALS_RANDOM_SEED` for another first seed.
 #[test]

@@ -19,6 +19,7 @@ use crate::model::funding::Asked;
 use crate::model::timeline::Between;
 use crate::model::{Draft, Model};
 use crate::random::compare::{assert_outcome, request_of};
+use crate::seeds::{Told, number_from};
 
 /// Requests and questions of one run.
 const STEPS: u64 = 150;
@@ -27,21 +28,6 @@ const RUNS: u64 = 12;
 /// 2024-06-01T00:00:00Z.
 const START: Timestamp = Timestamp(1_717_200_000_000_000);
 const PARTIES: &[&str] = &["country:GB", "country:AL", "org:fcdo", "Home Office"];
-
-fn number_from(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok().map(|value| value.parse().unwrap())
-}
-
-/// Tells which run failed, so that it can be run again.
-struct Told(u64);
-
-impl Drop for Told {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("failed with ANNALS_RANDOM_SEED={}", self.0);
-        }
-    }
-}
 
 /// `ANNALS_RANDOM_STEPS` asks for that many steps in all, `ANNALS_RANDOM_SEED` for another first seed.
 #[test]

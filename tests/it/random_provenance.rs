@@ -19,6 +19,7 @@ use crate::generate::{Generator, Proposed, propose};
 use crate::model::provenance::{Dependent, Node};
 use crate::model::{Draft, Model};
 use crate::random::compare::{assert_outcome, request_of};
+use crate::seeds::{Told, number_from};
 
 /// Requests of one run, each with questions.
 const STEPS: u64 = 60;
@@ -36,21 +37,6 @@ const FIELDS: &[&str] = &[
     "visit",
 ];
 const SUPPORTS: &[&str] = &["statement.claims", "statement.claims[0].text", "visit.status", "title"];
-
-/// Tells which run failed, so that it can be run again.
-struct Told(u64);
-
-impl Drop for Told {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("failed with ANNALS_RANDOM_SEED={}", self.0);
-        }
-    }
-}
-
-fn number_from(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok().map(|value| value.parse().unwrap())
-}
 
 /// `ANNALS_RANDOM_STEPS` asks for that many steps in all, `ANNALS_RANDOM_SEED` for another first seed.
 #[test]

@@ -19,6 +19,7 @@ use uuid::Uuid;
 use crate::generate::{Rng, propose};
 use crate::model::Model;
 use crate::model_series::{self as judge, Asked, compare};
+use crate::seeds::{Told, number_from};
 
 #[path = "random_claims.rs"]
 pub(crate) mod claims;
@@ -78,21 +79,6 @@ const ASKED: &[&str] = &[
     "2022-03-15",
 ];
 const VALUES: &[&str] = &["0", "1", "12.5", "12.50", "100", "150", "151", "-40", "7", "0.001", "200"];
-
-/// Tells which run failed, so that it can be run again.
-struct Told(u64);
-
-impl Drop for Told {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("failed at seed {}: ANNALS_RANDOM_SEED={}", self.0, self.0);
-        }
-    }
-}
-
-fn number_from(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok().map(|value| value.parse().unwrap())
-}
 
 /// `ANNALS_RANDOM_STEPS` asks for that many questions in all, `ANNALS_RANDOM_SEED` for another first seed.
 #[test]

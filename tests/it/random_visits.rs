@@ -21,6 +21,7 @@ use crate::model::Model;
 use crate::model::timeline::Between;
 use crate::model::visit::written;
 use crate::random::compare::{assert_outcome, request_of};
+use crate::seeds::{Told, number_from};
 
 /// 2024-06-01T00:00:00Z.
 const START: Timestamp = Timestamp(1_717_200_000_000_000);
@@ -52,21 +53,6 @@ const TIMES: &[&str] = &[
     "2023-01-01",
 ];
 const ASKED: &[&str] = &["2022-05-01", "2022-05-02", "2022-05-04", "2022-06-01", "2023-01-02", "2024-01-01"];
-
-/// Tells which run failed, so that it can be run again.
-struct Told(u64);
-
-impl Drop for Told {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("failed with ANNALS_RANDOM_SEED={}", self.0);
-        }
-    }
-}
-
-fn number_from(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok().map(|value| value.parse().unwrap())
-}
 
 /// `ANNALS_RANDOM_STEPS` asks for that many rounds in all, `ANNALS_RANDOM_SEED` for another first seed.
 #[test]

@@ -233,7 +233,7 @@ async fn a_watch_by_a_saved_timeline_and_by_cited_events() {
     assert_eq!(cited.said, [("corrected", 2, 5, id(5)), ("corrected", 5, 7, id(7))]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_stops_says_where_to_resume() {
     let mut server = Server::start();
     let mut client = server.timeline().await;

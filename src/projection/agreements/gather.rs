@@ -1,18 +1,18 @@
 //! The acts of agreements, and the links to them from elsewhere.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::act::{Act, Basis, When, counts, when};
+use super::places::{Places, places};
 use crate::domain::{Kind, LinkType, Position, StreamName, TermField};
 use crate::filter::{Filter, Needle};
-use crate::index::{Scope, Status, View};
+use crate::index::Scope;
 use crate::log::Log;
 use crate::log::error::ReadError;
 use crate::pb;
 use crate::pb::event::Payload;
 use crate::projection::civil::day_number;
-use crate::projection::{Events, standing};
-use crate::timeline::Judge;
+use crate::projection::{Events, of_kind, standing};
 
 /// What is recorded of one agreement in a state of knowledge.
 #[derive(Clone, Debug)]
@@ -60,44 +60,39 @@ impl Incoming {
 /// Tells whether a link is of the world family.
 #[must_use]
 pub fn world(link: &pb::Link) -> Option<LinkType> {
-    let link_type = LinkType::from_number(link.r#type)?;
-    (10..20).contains(&link_type.number()).then_some(link_type)
+    LinkType::from_number(link.r#type).filter(|link_type| is_world(*link_type))
 }
 
-/// Asks for events of a kind, and more.
-#[must_use]
-pub fn of_kind(kind: Kind, mut filter: Filter) -> Filter {
-    filter.clauses.push(vec![Needle::Term(TermField::Kind.term(&kind.number().to_string()))]);
-    filter
+const fn is_world(link_type: LinkType) -> bool {
+    matches!(link_type.number(), 10..20)
 }
 
-/// Gives the positions of all events in scope that match, and whether each stands.
-#[must_use]
-pub fn in_scope(view: &View<'_>, filter: &Filter, scope: Scope) -> Vec<(Position, bool)> {
-    let judge = Judge { view, window: None, scope, include_closed: true };
-    let mut found = Vec::new();
-    for part in view.parts().filter(|part| part.base() < scope.as_of) {
-        let slots = filter.slots(part, part.slots_up_to(scope.as_of));
-        let entries = crate::filter::plan::slots_of(&slots)
-            .filter_map(|slot| judge.judge(part, slot).map(|(_, status)| (slot, status)));
-        found.extend(entries.map(|(slot, status)| (part.position_at(slot), status == Status::Current)));
-    }
-    found
+/// Gathers the records of streams.
+///
+/// # Errors
+/// As [`records_at`].
+pub fn records(
+    log: &Log,
+    streams: &BTreeSet<String>,
+    scope: Scope,
+) -> Result<BTreeMap<String, Record>, ReadError> {
+    let places = places(&log.index().view(), streams, scope);
+    records_at(log, &places, scope)
 }
 
-/// Gathers the records of streams; those without a standing act are left out.
+/// Gathers the records of streams whose acts stand at these places; those without a standing act are left out.
 ///
 /// # Errors
 /// [`ReadError`] when an event cannot be read.
-pub fn records(log: &Log, streams: &[&str], scope: Scope) -> Result<BTreeMap<String, Record>, ReadError> {
-    let clause = streams.iter().map(|stream| Needle::Term(TermField::Stream.term(stream))).collect();
-    let filter = of_kind(Kind::Agreement, Filter { clauses: vec![clause], ..Filter::default() });
-    let found = in_scope(&log.index().view(), &filter, scope);
+pub fn records_at(log: &Log, places: &Places, scope: Scope) -> Result<BTreeMap<String, Record>, ReadError> {
+    let mut in_order: Vec<(Position, bool)> = places.values().flatten().copied().collect();
+    // Neighbours share frames.
+    in_order.sort_unstable();
     let mut events = Events::of(log);
     let mut records: BTreeMap<String, Record> = BTreeMap::new();
     // A link may name a version of an act that no longer stands: it means the agreement all the same.
     let mut owners: HashMap<String, String> = HashMap::new();
-    for (position, stands) in found {
+    for (position, stands) in in_order {
         let event = events.get(position)?;
         owners.insert(event.id.clone(), event.stream.clone());
         let Some(act) = stands.then(|| Act::of(event)).flatten() else { continue };
@@ -119,10 +114,15 @@ fn link(
 ) -> Result<(), ReadError> {
     let named = records.keys().map(|stream| Needle::Term(TermField::LinkStream.term(stream)));
     let ids = owners.keys().map(|id| Needle::Term(TermField::LinkEvent.term(id)));
-    let filter = Filter { clauses: vec![named.chain(ids).collect()], ..Filter::default() };
-    if filter.value_count() == 0 {
+    let targets: Vec<Needle> = named.chain(ids).collect();
+    if targets.is_empty() {
         return Ok(());
     }
+    let family = LinkType::ALL.iter().filter(|link_type| is_world(**link_type));
+    let family =
+        family.map(|link_type| Needle::Term(TermField::LinkType.term(&link_type.number().to_string())));
+    // Few parts hold a link of the family: the others are passed over before the many targets are looked up.
+    let filter = Filter { clauses: vec![family.collect(), targets], ..Filter::default() };
     let carriers = standing(&log.index().view(), &filter, None, scope);
     for position in carriers {
         let event = events.get(position)?;
@@ -183,7 +183,7 @@ fn incoming(link: &pb::Link, link_type: LinkType, event: &pb::Event) -> Incoming
 /// # Errors
 /// As [`records`].
 pub fn record(log: &Log, stream: &str, scope: Scope) -> Result<Option<Record>, ReadError> {
-    Ok(records(log, &[stream], scope)?.remove(stream))
+    Ok(records(log, &BTreeSet::from([stream.to_owned()]), scope)?.remove(stream))
 }
 
 /// Finds the stream whose standing events of a kind carry an identifier: first the one that the identifier spells,

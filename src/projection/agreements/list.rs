@@ -1,19 +1,19 @@
 //! Agreements that answer a question, and counts of them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::act::Basis;
 use super::anomaly::anomalies;
-use super::gather::{Record, of_kind, records};
+use super::gather::{Record, records_at};
 use super::life::{Life, parties};
+use super::places::{places, streams_with};
 use super::state::{certainty, first_day};
-use crate::domain::{Bounds, Kind, TermField};
+use crate::domain::{Bounds, Position, TermField};
 use crate::filter::{Filter, Needle};
 use crate::index::{Scope, View};
 use crate::log::Log;
 use crate::log::error::ReadError;
 use crate::pb::agreement_state::{Certainty, Status, Verdict};
-use crate::projection::{Events, standing};
 
 /// Streams folded at once: what bounds the memory of a question.
 const STREAMS_AT_ONCE: usize = 1_000;
@@ -72,11 +72,16 @@ pub struct Listed {
 /// [`ReadError`] when an event cannot be read.
 pub fn list(log: &Log, query: &AgreementQuery) -> Result<Listed, ReadError> {
     let streams = candidates(log, query)?;
+    let places = places(&log.index().view(), &streams, query.scope);
+    let mut in_order: Vec<(String, Vec<(Position, bool)>)> = places.into_iter().collect();
+    // By first act in the log: neighbours share frames.
+    in_order.sort_unstable_by_key(|(_, acts)| acts.first().copied());
     let mut listed = Listed::default();
     let mut found: Vec<(i32, String)> = Vec::new();
-    for chunk in streams.chunks(STREAMS_AT_ONCE) {
-        let names: Vec<&str> = chunk.iter().map(String::as_str).collect();
-        for record in records(log, &names, query.scope)?.into_values() {
+    let mut left = in_order.into_iter().peekable();
+    while left.peek().is_some() {
+        let places = left.by_ref().take(STREAMS_AT_ONCE).collect();
+        for record in records_at(log, &places, query.scope)?.into_values() {
             if take(&record, query, &mut listed) {
                 found.push((first_day(&record, query.basis).unwrap_or(Bounds::OPEN_END), record.stream));
             }
@@ -93,36 +98,17 @@ pub fn list(log: &Log, query: &AgreementQuery) -> Result<Listed, ReadError> {
     Ok(listed)
 }
 
-/// Gives the streams that can answer, in the order of their first act in the log: neighbours share frames.
-fn candidates(log: &Log, query: &AgreementQuery) -> Result<Vec<String>, ReadError> {
-    let mut filters = Vec::new();
-    {
-        let view = log.index().view();
-        if let Some(rarest) = rarest(&view, &query.between) {
-            filters.push(Filter { clauses: vec![vec![rarest]], ..Filter::default() });
-        }
+/// Gives the streams that can answer.
+fn candidates(log: &Log, query: &AgreementQuery) -> Result<BTreeSet<String>, ReadError> {
+    let rarest = rarest(&log.index().view(), &query.between);
+    let party = rarest.map(|needle| Filter { clauses: vec![vec![needle]], ..Filter::default() });
+    let matching = streams_with(log, party.as_ref().unwrap_or(&query.filter), query.scope)?;
+    if party.is_none() || query.filter.is_all() {
+        return Ok(matching);
     }
-    if filters.is_empty() || !query.filter.is_all() {
-        filters.push(query.filter.clone());
-    }
-    let mut streams: Option<Vec<String>> = None;
-    for filter in filters {
-        let positions = standing(&log.index().view(), &of_kind(Kind::Agreement, filter), None, query.scope);
-        let mut events = Events::of(log);
-        let mut seen = HashSet::new();
-        let mut found = Vec::new();
-        for position in positions {
-            let stream = events.stream(position)?;
-            if seen.insert(stream.as_str().to_owned()) {
-                found.push(stream.as_str().to_owned());
-            }
-        }
-        streams = Some(match streams {
-            Some(before) => before.into_iter().filter(|stream| seen.contains(stream)).collect(),
-            None => found,
-        });
-    }
-    Ok(streams.unwrap_or_default())
+    // The party may be named by another act than the one that matches.
+    let others = streams_with(log, &query.filter, query.scope)?;
+    Ok(matching.intersection(&others).cloned().collect())
 }
 
 fn rarest(view: &View<'_>, entities: &[String]) -> Option<Needle> {

@@ -15,6 +15,7 @@ pub mod anomaly;
 pub mod gather;
 pub mod life;
 pub mod list;
+pub mod places;
 pub mod state;
 
 pub use act::{Basis, When};

@@ -13,9 +13,9 @@ use crate::pb;
 use crate::pb::event::Payload;
 use crate::pb::visit_caveat::Code;
 use crate::projection::agreements::act::counts;
-use crate::projection::agreements::gather::{in_scope, of_kind};
+
 use crate::projection::civil::day_number;
-use crate::projection::{Events, standing};
+use crate::projection::{Events, in_scope, of_kind, standing};
 
 /// Most names of a list inside a visit.
 pub const NAMES_MAX: usize = 100;

@@ -13,8 +13,7 @@ use crate::log::error::ReadError;
 use crate::pb;
 use crate::pb::event::Payload;
 use crate::pb::visit::Status;
-use crate::projection::Events;
-use crate::projection::agreements::gather::of_kind;
+use crate::projection::{Events, of_kind};
 use crate::timeline::{Certainty, Key, ListRequest, Order, Window, list};
 
 /// A page ends once so many events were read for it.

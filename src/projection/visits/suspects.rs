@@ -10,8 +10,7 @@ use crate::index::{Scope, View};
 use crate::log::Log;
 use crate::log::error::ReadError;
 use crate::pb;
-use crate::projection::agreements::gather::of_kind;
-use crate::projection::{Events, standing};
+use crate::projection::{Events, of_kind, standing};
 
 /// Gives the places that a visit leads to: destinations and stops.
 pub fn led_to<'a>(event: &'a pb::Event, visit: &'a pb::Visit) -> impl Iterator<Item = &'a pb::Place> {
