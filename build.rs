@@ -4,6 +4,9 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
+use prost_types::FileDescriptorSet;
+use prost_types::field_descriptor_proto::Type;
+
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
     let out = PathBuf::from(env::var("OUT_DIR")?);
@@ -38,6 +41,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         .bytes(".annals")
         .codec_path("crate::wire::codec::FieldCodec")
         .include_file("annals.rs")
-        .compile_fds_with_config(compiler.file_descriptor_set(), messages)?;
+        .compile_fds_with_config(with_encoded_events(compiler.file_descriptor_set()), messages)?;
     Ok(())
+}
+
+/// Leaves the events of a batch encoded, in the generated structs alone: a message and bytes are written alike. A batch
+/// of what is recorded is copied to clients, and a client decodes events one at a time.
+fn with_encoded_events(mut files: FileDescriptorSet) -> FileDescriptorSet {
+    let messages = files.file.iter_mut().flat_map(|file| &mut file.message_type);
+    let batches = messages.filter(|message| message.name() == "EventBatch");
+    for field in batches.flat_map(|batch| &mut batch.field) {
+        field.set_type(Type::Bytes);
+        field.type_name = None;
+    }
+    files
 }

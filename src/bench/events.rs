@@ -10,11 +10,11 @@ use super::cell::Shape;
 use super::error::BenchError;
 use crate::clock::{IdSource as _, System};
 use crate::pb;
+use crate::pb::POOL;
 use crate::pb::condition::Condition as Kind;
 use crate::pb::event::Payload;
 use crate::pb::stream_condition::Expected;
 use crate::pb::{AppendEventsRequest, Condition, CustomPayload, Event, LinkType, StreamCondition, TimeSpan};
-use crate::wire::POOL;
 
 /// One stored event in so many has [`RARE_TAG`].
 pub const RARE_EVERY: usize = 1_000;

@@ -16,10 +16,11 @@ use super::append;
 use super::error::BenchError;
 use super::events::{ID_BYTES, Requests, Templates};
 use super::samples::Measured;
-use super::transport::{Client, LiveMessage, SUBSCRIBE};
+use super::transport::{Client, SUBSCRIBE};
 use crate::clock::Stopwatch;
-use crate::pb::SubscribeEventsRequest;
 use crate::pb::subscribe_events_request::Start;
+use crate::pb::subscribe_events_response::Content;
+use crate::pb::{SubscribeEventsRequest, SubscribeEventsResponse};
 
 /// Time from one append to the next: 200 a second, which leaves the machine idle.
 const PACE: Duration = Duration::from_millis(5);
@@ -110,7 +111,10 @@ async fn follow(
         let message = tokio::time::timeout(LOST_AFTER, live.message()).await.map_err(|_| lost())??;
         let message = message.ok_or_else(lost)?;
         let now = watch.elapsed();
-        for event in LiveMessage::decode(message)?.batch.unwrap_or_default().events {
+        let Some(Content::Events(batch)) = SubscribeEventsResponse::decode(message)?.content else {
+            continue;
+        };
+        for event in batch.events {
             let id = event.get(BEFORE_ID..BEFORE_ID + ID_BYTES).unwrap_or_default();
             let begin = sent.lock().remove(id).ok_or(BenchError::Fault("an event came that was not sent"))?;
             deliveries.push(now.saturating_sub(begin));

@@ -10,10 +10,11 @@ use super::error::BenchError;
 use super::events::{RARE_EVERY, RARE_TAG, Requests, Templates};
 use super::null::Prebuilt;
 use super::samples::Measured;
-use super::transport::{APPEND, Client, READ, ReadMessage};
+use super::transport::{APPEND, Client, READ};
 use super::{Settings, Window};
 use crate::clock::Stopwatch;
-use crate::pb::{Filter, ReadEventsRequest};
+use crate::pb::read_events_response::Content;
+use crate::pb::{Filter, ReadEventsRequest, ReadEventsResponse};
 
 /// Events of a request while the store is filled; a thousand of the example would pass the limit of 1 MiB.
 const LOAD_BATCH: usize = 250;
@@ -85,7 +86,10 @@ fn count(messages: &[Bytes]) -> Result<usize, BenchError> {
 }
 
 fn events_of(message: Bytes) -> Result<usize, BenchError> {
-    Ok(ReadMessage::decode(message)?.batch.map_or(0, |batch| batch.events.len()))
+    Ok(match ReadEventsResponse::decode(message)?.content {
+        Some(Content::Events(batch)) => batch.events.len(),
+        Some(Content::Lost(_) | Content::End(_)) | None => 0,
+    })
 }
 
 fn expect(what: &'static str, expected: usize, got: usize) -> Result<(), BenchError> {

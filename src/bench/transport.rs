@@ -98,27 +98,3 @@ impl Client {
         Ok(self.0.server_streaming(Request::new(message), path, BytesCodec).await?.into_inner())
     }
 }
-
-/// `annals.v1.EventBatch` with its events left encoded.
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct Batch {
-    /// The events.
-    #[prost(bytes = "bytes", repeated, tag = "1")]
-    pub events: Vec<Bytes>,
-}
-
-/// `annals.v1.ReadEventsResponse`, likewise; its end is left out.
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct ReadMessage {
-    /// The events.
-    #[prost(message, optional, tag = "1")]
-    pub batch: Option<Batch>,
-}
-
-/// `annals.v1.SubscribeEventsResponse`, likewise; every other message is left out.
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct LiveMessage {
-    /// The events.
-    #[prost(message, optional, tag = "2")]
-    pub batch: Option<Batch>,
-}

@@ -83,7 +83,7 @@ async fn read(
     while let Some(message) = stream.message().await.map_err(failed)? {
         match message.content {
             Some(Content::Events(batch)) => {
-                for event in &batch.events {
+                for event in &status::decoded(&batch)? {
                     bar.set_position(event.position);
                     // Neither can be imported. A backup has both.
                     if event.erasure.is_some() || event.stream.starts_with('$') {

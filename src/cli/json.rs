@@ -3,10 +3,8 @@
 //! Fields stand in the order of the proto, keys of maps in the order of their text: the same message always gives
 //! the same line. 64-bit integers are strings, as the protobuf JSON mapping requires.
 
-use std::sync::OnceLock;
-
 use prost::Message;
-use prost_reflect::{Cardinality, DescriptorPool, DynamicMessage, Kind, MessageDescriptor};
+use prost_reflect::{Cardinality, DynamicMessage, Kind, MessageDescriptor};
 use serde::de::DeserializeSeed as _;
 use serde::ser::{SerializeMap as _, SerializeSeq as _};
 use serde::{Serialize, Serializer};
@@ -83,16 +81,7 @@ fn place(error: &serde_json::Error) -> String {
 }
 
 fn descriptor<M: Named>() -> Result<MessageDescriptor, String> {
-    static POOL: OnceLock<DescriptorPool> = OnceLock::new();
-    let pool = match POOL.get() {
-        Some(pool) => pool,
-        None => {
-            let decoded = DescriptorPool::decode(pb::FILE_DESCRIPTOR_SET);
-            let decoded = decoded.map_err(|error| format!("cannot read the descriptors: {error}"))?;
-            POOL.get_or_init(|| decoded)
-        }
-    };
-    pool.get_message_by_name(M::NAME).ok_or_else(|| format!("no descriptor of {}", M::NAME))
+    pb::POOL.get_message_by_name(M::NAME).ok_or_else(|| format!("no descriptor of {}", M::NAME))
 }
 
 /// Writes a message as one line of JSON.

@@ -8,6 +8,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 
 use super::exit::Exit;
 use super::failure::{Failure, chain};
+use crate::pb::{Event, EventBatch};
 
 /// The domain of the reasons in `annals.v1.ErrorReason`.
 const DOMAIN: &str = "annals.v1";
@@ -37,6 +38,16 @@ pub fn failure_at(status: &Status, place: impl Fn(&str) -> String) -> Failure {
         Some(reason) => failure.hint(format!("annals explain {reason}")),
         None => failure,
     }
+}
+
+/// Decodes the events of a batch.
+///
+/// # Errors
+/// [`Failure`] when one is no event: the server is at fault.
+pub fn decoded(batch: &EventBatch) -> Result<Vec<Event>, Failure> {
+    batch.decoded().map_err(|error| {
+        Failure::new(Exit::of_code(Code::Internal), format!("the server sent what is no event: {error}"))
+    })
 }
 
 /// Lists violations, preconditions, resources and facts, one a line.

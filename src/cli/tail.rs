@@ -168,7 +168,7 @@ impl Session<'_> {
         match message.content {
             Some(Content::Started(started)) => self.place.started(started)?,
             Some(Content::Events(batch)) => {
-                for event in batch.events {
+                for event in status::decoded(&batch)? {
                     if self.place.is_new(&event)? {
                         self.print(&event)?;
                         self.place.printed(&event);

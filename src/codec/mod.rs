@@ -8,6 +8,7 @@ pub mod check;
 pub mod entity;
 pub mod erased;
 pub mod event;
+pub mod fields;
 pub mod payload;
 pub mod present;
 pub mod provenance;

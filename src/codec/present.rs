@@ -1,14 +1,21 @@
 //! A recorded event as clients see it: what they wrote, and what the server knows besides.
+//!
+//! Everything that the server adds stands behind what was written, field by field and message by message. So the bytes
+//! of the record are copied, not decoded and encoded again: reading is what a log does most.
 
+use std::sync::LazyLock;
+
+use bytes::{BufMut as _, Bytes};
 use prost::Message as _;
+use prost::encoding::{encode_varint, encoded_len_varint};
+use prost_reflect::{Kind, MessageDescriptor};
 
-use super::check::{moment_of, timestamp_of};
-use super::time::fill;
-use crate::domain::{AmountQualifier, Comparison, Decimal, Measure, RecordForm, Source, TimeSpan};
-use crate::domain::{known_from_sources, known_time};
+use super::check::moment_of;
+use super::fields::{Field, Value, split_first};
+use super::time::{derived, fill};
+use crate::domain::{AmountQualifier, Comparison, Decimal, Measure, RecordForm, Timestamp, known_time};
 use crate::journal::Record;
 use crate::pb;
-use crate::pb::event::Payload;
 use crate::pb::storage::StoredFields;
 
 pub use super::stored::StoredError as PresentError;
@@ -18,84 +25,175 @@ pub use super::stored::StoredError as PresentError;
 /// # Errors
 /// [`PresentError`] when the bytes are no event.
 pub fn present(record: &Record) -> Result<pb::Event, PresentError> {
+    let mut bytes = Vec::with_capacity(2 * record.content.len());
+    write(record, &mut bytes)?;
+    // From shared bytes, so that the values of bytes fields are not copied.
+    pb::Event::decode(Bytes::from(bytes)).map_err(|cause| error(record, cause.to_string()))
+}
+
+/// Writes an encoded `annals.v1.Event` with every derived field behind other bytes.
+///
+/// # Errors
+/// As [`present`]; what was written by then means nothing.
+pub fn write(record: &Record, out: &mut Vec<u8>) -> Result<(), PresentError> {
     match record.form {
-        RecordForm::Whole => whole(record),
-        RecordForm::Erased => super::erased::present(record),
-        RecordForm::Lost => {
-            let reason = "it was damaged and set aside".to_owned();
-            Err(PresentError { position: record.position, reason })
+        RecordForm::Whole => whole(record, out),
+        RecordForm::Erased => {
+            super::erased::present(record)?.encode_raw(out);
+            Ok(())
         }
+        RecordForm::Lost => Err(error(record, "it was damaged and set aside".to_owned())),
     }
 }
 
-fn whole(record: &Record) -> Result<pb::Event, PresentError> {
-    let error =
-        |cause: prost::DecodeError| PresentError { position: record.position, reason: cause.to_string() };
-    let mut event = pb::Event::decode(record.content.as_ref()).map_err(error)?;
-    let fields = StoredFields::decode(record.server_fields.as_ref()).map_err(error)?;
-    event.position = record.position.0;
-    event.stream_revision = record.revision.0;
-    event.recorded_at = Some(moment_of(record.recorded_at));
-    event.recorded_by = fields.recorded_by;
-    event.caveats.extend(fields.caveats);
-    fill(event.valid_time.as_mut());
-    let mut sources = Vec::with_capacity(event.sources.len());
-    for source in &mut event.sources {
-        let published = fill(source.published.as_mut());
-        sources.push(dated(published));
-    }
-    if event.known_at.as_ref().and_then(timestamp_of).is_none() {
-        let published_by = known_from_sources(&sources);
-        event.known_at = Some(moment_of(known_time(None, published_by, record.recorded_at)));
-        event.known_at_derived = true;
-    }
-    if let Some(payload) = &mut event.payload {
-        fill_payload(payload);
-    }
-    Ok(event)
+fn error(record: &Record, reason: String) -> PresentError {
+    PresentError { position: record.position, reason }
 }
 
-fn dated(published: Option<TimeSpan>) -> Source {
-    Source {
-        id: String::new(),
-        attributed_to: Vec::new(),
-        publisher: None,
-        published,
-        retrieved_at: None,
-        quote: None,
-    }
+fn whole(record: &Record, out: &mut Vec<u8>) -> Result<(), PresentError> {
+    let mut seen = Seen::default();
+    copy(&record.content, &PLACES, &mut seen, out)
+        .ok_or_else(|| error(record, "its bytes are no event".to_owned()))?;
+    let fields = StoredFields::decode(record.server_fields.as_ref())
+        .map_err(|cause| error(record, cause.to_string()))?;
+    let known_at =
+        (!seen.known_at).then(|| moment_of(known_time(None, seen.published_by, record.recorded_at)));
+    let added = pb::Event {
+        position: record.position.0,
+        stream_revision: record.revision.0,
+        recorded_at: Some(moment_of(record.recorded_at)),
+        recorded_by: fields.recorded_by,
+        caveats: fields.caveats,
+        known_at_derived: known_at.is_some(),
+        known_at,
+        ..pb::Event::default()
+    };
+    added.encode_raw(out);
+    Ok(())
 }
 
-fn fill_payload(payload: &mut Payload) {
-    match payload {
-        Payload::FundingTransfer(transfer) => {
-            fill(transfer.covers.as_mut());
-        }
-        Payload::Visit(visit) => {
-            for stop in &mut visit.stops {
-                fill(stop.when.as_mut());
+/// Where in a message the server derives something.
+#[derive(Debug)]
+enum Place {
+    /// In a span of time.
+    Span {
+        /// Whether it says when a source was published.
+        published: bool,
+    },
+    /// In a comparison.
+    Comparison,
+    /// When the public could know the event: it is derived where nothing stands there.
+    KnownAt,
+    /// Further inside.
+    Inside(Places),
+}
+
+/// By number of the field; few, and most fields are none of them.
+type Places = Vec<(u32, Place)>;
+
+static PLACES: LazyLock<Places> = LazyLock::new(|| {
+    let event = pb::POOL.get_message_by_name("annals.v1.Event");
+    event.map(|event| places_in(&event, &mut Vec::new())).unwrap_or_default()
+});
+
+fn places_in(message: &MessageDescriptor, around: &mut Vec<String>) -> Places {
+    let mut places = Places::new();
+    // A message inside itself, such as google.protobuf.Struct, holds nothing of ours.
+    if around.iter().any(|name| name == message.full_name()) {
+        return places;
+    }
+    around.push(message.full_name().to_owned());
+    for field in message.fields() {
+        let Kind::Message(inner) = field.kind() else { continue };
+        let place = match (field.full_name(), inner.full_name()) {
+            ("annals.v1.Event.known_at", _) => Some(Place::KnownAt),
+            (name, "annals.v1.TimeSpan") => {
+                Some(Place::Span { published: name == "annals.v1.Source.published" })
             }
-            for meeting in &mut visit.meetings {
-                fill(meeting.when.as_mut());
+            (_, "annals.v1.Comparison") => Some(Place::Comparison),
+            (_, _) => Some(places_in(&inner, around)).filter(|inner| !inner.is_empty()).map(Place::Inside),
+        };
+        places.extend(place.map(|place| (field.number(), place)));
+    }
+    around.pop();
+    places
+}
+
+/// What was found on the way.
+#[derive(Debug, Default)]
+struct Seen {
+    known_at: bool,
+    /// When the earliest source had certainly made the event known.
+    published_by: Option<Timestamp>,
+}
+
+/// Copies a message and adds what the server derives inside of it; nothing where the bytes are no message.
+fn copy(message: &[u8], places: &Places, seen: &mut Seen, out: &mut Vec<u8>) -> Option<()> {
+    let mut left = message;
+    // Where begins what was not copied yet: runs of fields without a place are copied at once.
+    let mut run = message;
+    while !left.is_empty() {
+        let (Field { number, value }, rest) = split_first(left)?;
+        let place = places.iter().find(|(at, _)| *at == number).map(|(_, place)| place);
+        if let (Some(place), Value::Bytes(value)) = (place, value) {
+            if matches!(place, Place::KnownAt) {
+                seen.known_at = true;
+            } else {
+                out.put_slice(run.get(..run.len() - left.len())?);
+                run = rest;
+                encode_varint(u64::from(number) << 3 | 2, out);
+                with_length(out, value.len(), |out| fill_in(value, place, seen, out))?;
             }
         }
-        Payload::StatisticalRelease(release) => {
-            fill(release.released.as_mut());
-            for observation in &mut release.observations {
-                fill(observation.period.as_mut());
-            }
-            release.comparisons.iter_mut().for_each(fill_comparison);
-        }
-        Payload::Statement(statement) => {
-            for claim in &mut statement.claims {
-                if let Some(figure) = &mut claim.figure {
-                    fill(figure.period.as_mut());
+        left = rest;
+    }
+    out.put_slice(run);
+    Some(())
+}
+
+fn fill_in(value: &[u8], place: &Place, seen: &mut Seen, out: &mut Vec<u8>) -> Option<()> {
+    match place {
+        Place::Span { published } => {
+            out.put_slice(value);
+            // A name that the time zone database no longer has takes nothing away from what was written.
+            if let Some((read, added)) = derived(value) {
+                added.encode_raw(out);
+                if *published {
+                    seen.published_by = seen.published_by.into_iter().chain(read.known_from()).min();
                 }
-                claim.comparison.iter_mut().for_each(fill_comparison);
             }
         }
-        Payload::Agreement(_) | Payload::Custom(_) => {}
+        Place::Comparison => {
+            let mut comparison = pb::Comparison::decode(value).ok()?;
+            fill_comparison(&mut comparison);
+            comparison.encode_raw(out);
+        }
+        Place::KnownAt => out.put_slice(value),
+        Place::Inside(places) => copy(value, places, seen, out)?,
     }
+    Some(())
+}
+
+/// Writes bytes behind their length, which is known only when they are written; `expected` is a guess.
+fn with_length(
+    out: &mut Vec<u8>,
+    expected: usize,
+    write: impl FnOnce(&mut Vec<u8>) -> Option<()>,
+) -> Option<()> {
+    let reserved = encoded_len_varint(u64::try_from(expected).ok()?);
+    let at = out.len();
+    out.resize(at + reserved, 0);
+    write(out)?;
+    let written = out.len() - at - reserved;
+    let written = u64::try_from(written).ok()?;
+    if encoded_len_varint(written) == reserved {
+        encode_varint(written, &mut out.get_mut(at..at + reserved)?);
+    } else {
+        let mut length = Vec::with_capacity(10);
+        encode_varint(written, &mut length);
+        out.splice(at..at + reserved, length);
+    }
+    Some(())
 }
 
 fn fill_comparison(found: &mut pb::Comparison) {

@@ -5,7 +5,7 @@ use prost::Message as _;
 use super::*;
 use crate::domain::{CaveatCode, EventId, Findings, Timestamp};
 use crate::pb;
-use crate::wire::POOL;
+use crate::pb::POOL;
 
 /// 2024-06-01T00:00:00Z.
 const NOW: Timestamp = Timestamp(1_717_200_000_000_000);

@@ -1,9 +1,15 @@
 //! Spans of valid time.
 
+use super::fields::{Value, split_first};
 use crate::domain::time::{TimeSpanError, TimeSpanErrors};
 use crate::domain::{Day, Findings, Precision, Shape, TimeSpan};
 use crate::pb;
 use crate::pb::google::r#type::Date;
+
+/// Numbers of fields of `annals.v1.TimeSpan`.
+const EDTF: u32 = 1;
+const TIME_ZONE: u32 = 2;
+const SHAPE: u32 = 3;
 
 /// Reads a span and brings it to canonical form: what the server derives is cleared, the shape is filled in, and
 /// `UTC` is left out.
@@ -76,19 +82,50 @@ const fn precision_of(precision: Precision) -> pb::Precision {
 /// Fills in what the server derives from a recorded span.
 pub fn fill(span: Option<&mut pb::TimeSpan>) -> Option<TimeSpan> {
     let span = span?;
-    let shape = shape_of(span.shape)?;
-    let read = TimeSpan::parse(&span.edtf, &span.time_zone, Some(shape), shape).ok()?;
-    span.time_zone.clone_from(&read.time_zone);
-    span.earliest_start = read.earliest_start.and_then(date_of);
-    span.latest_start = read.latest_start.and_then(date_of);
-    span.earliest_end = read.earliest_end.and_then(date_of);
-    span.latest_end = read.latest_end.and_then(date_of);
-    span.precision = precision_of(read.precision).into();
-    span.approximate = read.approximate;
-    span.uncertain = read.uncertain;
-    span.start_instant = read.start_instant.map(super::check::moment_of);
-    span.end_instant = read.end_instant.map(super::check::moment_of);
+    let (read, added) = added(&span.edtf, &span.time_zone, span.shape)?;
+    let written = std::mem::replace(span, added);
+    span.edtf = written.edtf;
+    span.shape = written.shape;
+    if !written.time_zone.is_empty() {
+        span.time_zone = written.time_zone;
+    }
     Some(read)
+}
+
+/// Gives what a recorded span says, and what the server derives from it: with what was written, it is all of the span.
+pub fn derived(mut span: &[u8]) -> Option<(TimeSpan, pb::TimeSpan)> {
+    let (mut edtf, mut time_zone, mut shape) = ("", "", 0);
+    while let Some((field, rest)) = split_first(span) {
+        span = rest;
+        match (field.number, field.value) {
+            (EDTF, Value::Bytes(text)) => edtf = std::str::from_utf8(text).ok()?,
+            (TIME_ZONE, Value::Bytes(name)) => time_zone = std::str::from_utf8(name).ok()?,
+            (SHAPE, Value::Varint(number)) => shape = i32::try_from(number).ok()?,
+            (_, Value::Bytes(_) | Value::Varint(_) | Value::Fixed) => {}
+        }
+    }
+    added(edtf, time_zone, shape)
+}
+
+fn added(edtf: &str, time_zone: &str, shape: i32) -> Option<(TimeSpan, pb::TimeSpan)> {
+    let shape = shape_of(shape)?;
+    let read = TimeSpan::parse(edtf, time_zone, Some(shape), shape).ok()?;
+    let added = pb::TimeSpan {
+        edtf: String::new(),
+        // `UTC` is left out where it is recorded.
+        time_zone: if time_zone.is_empty() { read.time_zone.clone() } else { String::new() },
+        shape: 0,
+        earliest_start: read.earliest_start.and_then(date_of),
+        latest_start: read.latest_start.and_then(date_of),
+        earliest_end: read.earliest_end.and_then(date_of),
+        latest_end: read.latest_end.and_then(date_of),
+        precision: precision_of(read.precision).into(),
+        approximate: read.approximate,
+        uncertain: read.uncertain,
+        start_instant: read.start_instant.map(super::check::moment_of),
+        end_instant: read.end_instant.map(super::check::moment_of),
+    };
+    Some((read, added))
 }
 
 /// Writes a day; the first day after the year 9999 has no date and is left open.

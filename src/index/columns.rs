@@ -17,6 +17,8 @@ pub struct Columns {
     pub known_at: Vec<i64>,
     /// Recorded time, microseconds; strictly increasing.
     pub recorded_at: Vec<i64>,
+    /// Place in its stream, from 1.
+    pub revision: Vec<u64>,
     /// Number of the kind.
     pub kind: Vec<u8>,
     /// [`QUALIFIED`] and further bits.
@@ -40,6 +42,7 @@ impl Columns {
         self.latest_end.push(bounds.latest_end);
         self.known_at.push(facts.known_time().0);
         self.recorded_at.push(facts.recorded_at.0);
+        self.revision.push(facts.revision.0);
         self.kind.push(facts.event.kind.number());
         self.flags.push(flags_of(facts));
     }

@@ -4,6 +4,7 @@
 //! "ANSG" version(1) base(8) chain(32) len(4)
 //! earliest_start latest_start earliest_end latest_end   4 × len × i32
 //! known_at recorded_at                                  2 × len × i64
+//! revision                                              len × u64
 //! kind flags                                            2 × len × u8
 //! term bytes · term ends · slots · slot ends · dense    each: count(4), values
 //! ids · order · links · amounts                         each: count(4), values
@@ -46,6 +47,7 @@ pub fn encode(segment: &Segment, chain: &[u8; 32]) -> Vec<u8> {
     for column in [&columns.known_at, &columns.recorded_at] {
         out.all(column, |value| value.to_le_bytes());
     }
+    out.all(&columns.revision, |value| value.to_le_bytes());
     out.0.extend_from_slice(&columns.kind);
     out.0.extend_from_slice(&columns.flags);
     encode_dictionary(&segment.dictionary, &mut out);
@@ -127,6 +129,7 @@ pub fn decode(bytes: &[u8]) -> Result<(Segment, [u8; 32]), LayoutError> {
         latest_end: from.all(len, i32::from_le_bytes)?,
         known_at: from.all(len, i64::from_le_bytes)?,
         recorded_at: from.all(len, i64::from_le_bytes)?,
+        revision: from.all(len, u64::from_le_bytes)?,
         kind: from.slice(len)?.to_vec(),
         flags: from.slice(len)?.to_vec(),
     };

@@ -11,6 +11,7 @@
 pub mod columns;
 pub mod knowledge;
 pub mod layout;
+pub mod locator;
 pub mod part;
 pub mod segment;
 pub mod set;
@@ -24,6 +25,7 @@ mod tests;
 pub use columns::Columns;
 pub use knowledge::{Edge, Knowledge};
 pub use layout::SEGMENT_FORMAT;
+pub use locator::Locator;
 pub use part::Part;
 pub use segment::Segment;
 pub use set::{Index, View};

@@ -7,7 +7,7 @@ use roaring::RoaringBitmap;
 
 use super::part::AmountRow;
 use super::{Columns, Part, Tail};
-use crate::domain::{EventId, KnowledgeLink, Position};
+use crate::domain::{EventId, KnowledgeLink, Position, TermField};
 
 /// From this many slots on a posting is kept as a bitmap: a list of slots would be larger.
 pub(super) const DENSE_LEN: u64 = 4_096;
@@ -138,6 +138,20 @@ impl Segment {
     #[must_use]
     pub fn links(&self) -> &[(u16, KnowledgeLink)] {
         &self.links
+    }
+
+    /// Gives the ids of its events, sorted.
+    pub fn ids(&self) -> impl Iterator<Item = &EventId> {
+        self.ids.iter().map(|(id, _)| id)
+    }
+
+    /// Visits the name of each stream that it has events of.
+    pub fn for_each_stream(&self, visit: &mut dyn FnMut(&[u8])) {
+        let prefix = [TermField::Stream.number()];
+        for number in self.dictionary.lower_bound(&prefix).. {
+            let Some(name) = self.dictionary.term(number).strip_prefix(&prefix) else { break };
+            visit(name);
+        }
     }
 
     fn order_key(&self, slot: u16) -> (i32, u16) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::{RwLock, RwLockReadGuard};
 
-use super::{Edge, Knowledge, Part, SEGMENT_LEN, Scope, Segment, Tail, place_of};
+use super::{Edge, Knowledge, Locator, Part, SEGMENT_LEN, Scope, Segment, Tail, place_of};
 use crate::domain::{
     EventId, KnowledgeLink, Position, RecordForm, RecordedFacts, Revision, StreamName, TermField, Timestamp,
 };
@@ -25,6 +25,10 @@ struct State {
     frozen: Vec<Arc<Tail>>,
     tail: Tail,
     knowledge: Knowledge,
+    /// Parts by id of an event.
+    ids: Locator,
+    /// Parts by name of a stream.
+    streams: Locator,
     /// Runs of positions of which nothing is known, rising: first and last of each.
     lost: Vec<(Position, Position)>,
 }
@@ -35,6 +39,34 @@ impl State {
         let frozen = self.frozen.iter().map(|tail| -> &dyn Part { tail.as_ref() });
         let tail: &dyn Part = &self.tail;
         sealed.chain(frozen).chain(std::iter::once(tail))
+    }
+
+    /// Gives the parts that may hold a key, the latest first.
+    fn parts_with(&self, locator: &Locator, key: &[u8]) -> impl Iterator<Item = &dyn Part> {
+        let count = locator.last_part(key).map_or(0, |last| last.saturating_add(1));
+        (0..count).rev().filter_map(|number| self.part(number))
+    }
+
+    fn part(&self, number: u32) -> Option<&dyn Part> {
+        self.parts().nth(usize::try_from(number).ok()?)
+    }
+
+    /// Takes note of where an event stands.
+    fn locate(&mut self, facts: &RecordedFacts) {
+        let part = number_of(self.tail.base());
+        if facts.form != RecordForm::Lost {
+            self.ids.put(facts.event.event_id.as_bytes(), part);
+        }
+        self.streams.put(facts.event.stream.as_str().as_bytes(), part);
+    }
+
+    /// Takes note of where the events of a segment stand.
+    fn locate_all(&mut self, segment: &Segment) {
+        let part = number_of(segment.base());
+        for id in segment.ids() {
+            self.ids.put(id.as_bytes(), part);
+        }
+        segment.for_each_stream(&mut |name| self.streams.put(name, part));
     }
 
     fn known_at(&self, position: Position) -> Option<Timestamp> {
@@ -65,6 +97,7 @@ impl Index {
         let base = sealed.last().map_or(Position::ZERO, |segment| segment.last());
         let mut state = State { sealed: sealed.clone(), tail: Tail::after(base), ..State::default() };
         for segment in sealed {
+            state.locate_all(&segment);
             for slot in segment.columns().lost() {
                 state.lose(segment.base().plus(u64::from(slot) + 1));
             }
@@ -85,6 +118,7 @@ impl Index {
                 // Already folded: an append is folded once, in order, by the one writer.
                 continue;
             }
+            state.locate(facts);
             for link in &facts.links {
                 state.join(facts.position, facts.known_time(), *link);
             }
@@ -203,7 +237,7 @@ impl View<'_> {
     #[must_use]
     pub fn last_of_stream(&self, stream: &StreamName) -> Option<Position> {
         let term = TermField::Stream.term(stream.as_str());
-        self.parts().rev().find_map(|part| {
+        self.state.parts_with(&self.state.streams, stream.as_str().as_bytes()).find_map(|part| {
             let slot = part.posting(&term)?.max().and_then(|slot| u16::try_from(slot).ok())?;
             Some(part.position_at(slot))
         })
@@ -223,10 +257,11 @@ impl View<'_> {
         (u32::from(slot) < part.len()).then_some((part, slot))
     }
 
-    /// Finds an event by id; the latest parts first, because retries are of late events.
+    /// Finds an event by id.
     #[must_use]
     pub fn position_of(&self, id: &EventId) -> Option<Position> {
-        self.parts().rev().find_map(|part| Some(part.position_at(part.slot_of(id)?)))
+        let mut parts = self.state.parts_with(&self.state.ids, id.as_bytes());
+        parts.find_map(|part| Some(part.position_at(part.slot_of(id)?)))
     }
 
     /// Gives when the public could know an event.
@@ -235,12 +270,15 @@ impl View<'_> {
         self.state.known_at(position)
     }
 
-    /// Gives the last revision of a stream: the number of its events, since revisions are dense. Wrong where events of
-    /// it are lost: see [`View::has_lost`].
+    /// Gives the last revision of a stream; 0 if it has no event. Too low where the last events of it are lost: see
+    /// [`View::has_lost`].
     #[must_use]
     pub fn revision_of(&self, stream: &StreamName) -> Revision {
-        let term = TermField::Stream.term(stream.as_str());
-        Revision(self.parts().map(|part| part.posting_len(&term)).sum())
+        let last = self.last_of_stream(stream).and_then(|position| {
+            let (part, slot) = self.locate(position)?;
+            part.columns().revision.get(usize::from(slot)).copied()
+        });
+        Revision(last.unwrap_or_default())
     }
 
     /// Tells whether an event is in scope.
@@ -248,4 +286,10 @@ impl View<'_> {
     pub fn in_scope(&self, position: Position, scope: Scope) -> bool {
         self.known_at(position).is_some_and(|known_at| scope.contains(position, known_at))
     }
+}
+
+/// Gives the number of the part after a position.
+fn number_of(base: Position) -> u32 {
+    // Memory ends long before the positions of 2^32 parts.
+    u32::try_from(base.0 / SEGMENT_LEN).unwrap_or(u32::MAX)
 }

@@ -1,10 +1,11 @@
 //! Whether the links of a request may be recorded: targets are there, and chains of revisions stay chains.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::admission::{Admission, offset};
-use super::append::AppendRequest;
+use super::append::{AppendRequest, Proposal};
 use super::error::AppendError;
+use super::stage::Stage;
 use crate::domain::{EventId, Kind, LinkType, Position, Timestamp};
 use crate::index::visibility::effective_closers;
 use crate::index::{Edge, Scope};
@@ -15,8 +16,13 @@ const EVERYTHING: Scope = Scope::up_to(Position(u64::MAX));
 impl Admission<'_> {
     /// Finds the targets of all links; gives the knowledge links of each event.
     pub(super) fn check_links(&self, request: &AppendRequest) -> Result<Vec<Vec<Edge>>, AppendError> {
-        let mut own =
-            Own { first: self.stage.next_position(), now: self.stage.now(), request, edges: Vec::new() };
+        let has_links = |event: &Proposal| {
+            !event.facts.other_link_targets.is_empty() || !event.facts.knowledge_links.is_empty()
+        };
+        if !request.events.iter().any(has_links) {
+            return Ok(vec![Vec::new(); request.events.len()]);
+        }
+        let mut own = Own::of(request, &self.stage);
         let mut edges = Vec::with_capacity(request.events.len());
         for (index, event) in request.events.iter().enumerate() {
             for (link, target) in &event.facts.other_link_targets {
@@ -144,8 +150,7 @@ impl Admission<'_> {
         if let Some(id) = own.id_at(position) {
             return Ok(id);
         }
-        let staged = self.stage.facts.iter().find(|facts| facts.position == position);
-        if let Some(facts) = staged {
+        if let Some((facts, _)) = self.stage.place_of(position).and_then(|place| self.stage.at(place)) {
             return Ok(facts.event.event_id);
         }
         Ok(self.reader.clone().record(position)?.event_id)
@@ -183,18 +188,24 @@ struct Own<'a> {
     first: Position,
     now: Timestamp,
     request: &'a AppendRequest,
+    places: HashMap<EventId, usize>,
     edges: Vec<Edge>,
 }
 
-impl Own<'_> {
+impl<'a> Own<'a> {
+    fn of(request: &'a AppendRequest, stage: &Stage) -> Self {
+        let ids = request.events.iter().map(|event| event.facts.event_id);
+        let places = ids.enumerate().map(|(place, id)| (id, place)).collect();
+        Self { first: stage.next_position(), now: stage.now(), request, places, edges: Vec::new() }
+    }
+
     fn place(&self, index: usize) -> (Position, Timestamp) {
         let later = i64::try_from(index).unwrap_or(i64::MAX);
         (self.first.plus(offset(index)), self.now.plus_micros(later))
     }
 
     fn earlier(&self, index: usize, id: &EventId) -> Option<Target> {
-        let mut earlier = self.request.events.iter().take(index);
-        let at = earlier.position(|event| event.facts.event_id == *id)?;
+        let at = *self.places.get(id).filter(|place| **place < index)?;
         let facts = &self.request.events.get(at)?.facts;
         let (position, recorded_at) = self.place(at);
         Some(Target { position, kind: facts.kind, known_at: facts.known_time(recorded_at) })

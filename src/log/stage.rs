@@ -70,6 +70,7 @@ impl Stage {
 
     /// Gives the knowledge links that an event of the round carries.
     pub fn edges_of(&self, carrier: Position) -> impl Iterator<Item = &Edge> {
+        // Few rounds have a retraction, which alone asks for this.
         self.edges.values().flatten().filter(move |edge| edge.carrier == carrier)
     }
 
@@ -78,6 +79,13 @@ impl Stage {
     pub fn first_match(&self, filter: &Filter, after: Position) -> Option<Position> {
         let mut staged = self.facts.iter().filter(|facts| facts.position > after);
         staged.find(|facts| filter.matches(&facts.event, None)).map(|facts| facts.position)
+    }
+
+    /// Gives the place of the event at a position, if the round added it.
+    #[must_use]
+    pub fn place_of(&self, position: Position) -> Option<usize> {
+        let place = position.0.checked_sub(self.base.next().0)?;
+        usize::try_from(place).ok().filter(|place| *place < self.facts.len())
     }
 
     /// Gives what is staged at a place.

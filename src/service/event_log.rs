@@ -120,7 +120,7 @@ impl EventLogService for EventLog {
         let messages = ReceiverStream::new(items).map(move |item| {
             // The place is given back when the stream is dropped.
             let _held = &permit;
-            let events = |records: Vec<Record>| context.events(&records).map(encode::subscription_events);
+            let events = |records: Vec<Record>| context.batch(&records).map(encode::subscription_events);
             tokio_stream::iter(context.streamed(item, store, |signal| signal, events))
         });
         Ok(Response::new(Box::pin(futures_util::StreamExt::flatten(messages))))

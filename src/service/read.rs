@@ -59,8 +59,7 @@ impl Progress {
                 return Ok(Some(Content::Lost(encode::lost(first, last))));
             }
             if !batch.records.is_empty() {
-                let events = context.events(&batch.records)?;
-                return Ok(Some(Content::Events(pb::EventBatch { events })));
+                return Ok(Some(Content::Events(context.batch(&batch.records)?)));
             }
         }
         Ok(None)

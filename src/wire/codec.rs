@@ -10,9 +10,10 @@ use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder};
 use tonic_prost::ProstEncoder;
 
+use super::scan;
 use super::status::{self, RequestError};
-use super::{POOL, scan};
 use crate::domain::Invalid;
+use crate::pb::POOL;
 
 /// Most messages inside one request, at any depth: a batch of a thousand real treaty acts has about 60,000.
 pub const MESSAGES_MAX: usize = 200_000;

@@ -105,8 +105,8 @@ pub fn subscription_message(
 
 /// Writes events of a subscription.
 #[must_use]
-pub fn subscription_events(events: Vec<pb::Event>) -> pb::SubscribeEventsResponse {
-    pb::SubscribeEventsResponse { content: Some(Content::Events(pb::EventBatch { events })) }
+pub fn subscription_events(events: pb::EventBatch) -> pb::SubscribeEventsResponse {
+    pb::SubscribeEventsResponse { content: Some(Content::Events(events)) }
 }
 
 /// Tells a subscription of positions of whose events nothing is known any more.

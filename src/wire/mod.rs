@@ -22,19 +22,9 @@ pub mod status;
 pub mod visits;
 pub mod watch;
 
-use std::sync::LazyLock;
-
-use prost_reflect::DescriptorPool;
-
 pub use limits::Limits;
 pub use page_token::PageToken;
 pub use status::RequestError;
-
-/// Descriptors of every message of the API.
-pub static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
-    // The bytes are made by the build; a test holds that they decode.
-    DescriptorPool::decode(crate::pb::FILE_DESCRIPTOR_SET).unwrap_or_default()
-});
 
 #[cfg(test)]
 mod tests;

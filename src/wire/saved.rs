@@ -11,11 +11,11 @@ use prost_types::value::Kind as ValueKind;
 use prost_types::{ListValue, Struct, Value as WireValue};
 use serde_json::Value;
 
+use super::Limits;
 use super::decode::{pinned, scope, window};
 use super::filter::filter;
 use super::paging::Turn;
 use super::status::RequestError;
-use super::{Limits, POOL};
 use crate::codec::check::{moment_of, prose, required_line};
 use crate::codec::{Prepared, Writer, prepare};
 use crate::domain::tag::is_timeline_id;
@@ -25,6 +25,7 @@ use crate::domain::{
 use crate::filter::Asks;
 use crate::index::Scope;
 use crate::pb;
+use crate::pb::POOL;
 
 /// Beginning of the streams that hold saved timelines; the id follows.
 pub const TIMELINES_PREFIX: &str = "$timelines/";

@@ -3,6 +3,8 @@
 
 use prost_reflect::{Kind, MessageDescriptor};
 
+use crate::codec::fields::{Field, Value, split_first};
+
 /// Deepest message looked into; the decoder's own limit.
 const DEPTH_MAX: usize = 100;
 
@@ -26,9 +28,9 @@ pub fn holds_more_messages(message: &MessageDescriptor, bytes: &[u8], most: usiz
 /// Takes the messages inside from what is left; gives `false` when nothing is left.
 fn take_messages(message: &MessageDescriptor, mut bytes: &[u8], left: &mut usize, depth: usize) -> bool {
     let Some(deeper) = depth.checked_sub(1) else { return true };
-    while let Some((number, value, rest)) = next_field(bytes) {
+    while let Some((Field { number, value }, rest)) = split_first(bytes) {
         bytes = rest;
-        let Some((field, value)) = message.get_field(number).zip(value) else { continue };
+        let (Some(field), Value::Bytes(value)) = (message.get_field(number), value) else { continue };
         if let Kind::Message(inner) = field.kind() {
             let Some(fewer) = left.checked_sub(1) else { return false };
             *left = fewer;
@@ -45,11 +47,9 @@ fn find(message: &MessageDescriptor, mut bytes: &[u8], path: &mut Vec<String>) -
         return false;
     }
     let mut seen = std::collections::HashMap::<u32, usize>::new();
-    while let Some((number, value, rest)) = next_field(bytes) {
+    while let Some((Field { number, value }, rest)) = split_first(bytes) {
         bytes = rest;
-        let Some((field, value)) = message.get_field(number).zip(value) else {
-            continue;
-        };
+        let (Some(field), Value::Bytes(value)) = (message.get_field(number), value) else { continue };
         let index = seen.entry(number).and_modify(|count| *count += 1).or_default();
         let name =
             if field.is_list() { format!("{}[{index}]", field.name()) } else { field.name().to_owned() };
@@ -79,35 +79,4 @@ fn find(message: &MessageDescriptor, mut bytes: &[u8], path: &mut Vec<String>) -
         path.pop();
     }
     false
-}
-
-/// A field's number, its bytes if they are length-delimited, and what follows.
-type Field<'a> = (u32, Option<&'a [u8]>, &'a [u8]);
-
-/// Splits off a field: its number, its bytes if they are length-delimited, and the rest.
-fn next_field(bytes: &[u8]) -> Option<Field<'_>> {
-    let (key, rest) = varint(bytes)?;
-    let number = u32::try_from(key >> 3).ok()?;
-    match key & 7 {
-        0 => varint(rest).map(|(_, rest)| (number, None, rest)),
-        1 => rest.split_at_checked(8).map(|(_, rest)| (number, None, rest)),
-        2 => {
-            let (len, rest) = varint(rest)?;
-            let (value, rest) = rest.split_at_checked(usize::try_from(len).ok()?)?;
-            Some((number, Some(value), rest))
-        }
-        5 => rest.split_at_checked(4).map(|(_, rest)| (number, None, rest)),
-        _ => None,
-    }
-}
-
-fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
-    let mut value = 0_u64;
-    for (index, byte) in bytes.iter().take(10).enumerate() {
-        value |= u64::from(byte & 0x7f) << (7 * index);
-        if byte & 0x80 == 0 {
-            return Some((value, bytes.get(index + 1..)?));
-        }
-    }
-    None
 }

@@ -16,7 +16,7 @@ fn store(number: u128) -> StoreId {
 
 #[test]
 fn the_descriptors_decode() {
-    assert!(POOL.get_message_by_name("annals.v1.Event").is_some());
+    assert!(pb::POOL.get_message_by_name("annals.v1.Event").is_some());
 }
 
 proptest! {
@@ -51,7 +51,7 @@ proptest! {
 
     #[test]
     fn the_search_for_bad_text_ends_on_any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let message = POOL.get_message_by_name("annals.v1.AppendEventsRequest").unwrap();
+        let message = pb::POOL.get_message_by_name("annals.v1.AppendEventsRequest").unwrap();
         let path = scan::invalid_path(&message, &bytes);
         // Where it finds a field, the decoder refuses the message too.
         prop_assert!(path.is_none() || pb::AppendEventsRequest::decode(bytes.as_slice()).is_err());

@@ -58,7 +58,7 @@ async fn recorded(server: &Server, after: u64) -> Vec<String> {
     let mut ids = Vec::new();
     while let Some(message) = stream.message().await.unwrap() {
         if let Some(Content::Events(batch)) = message.content {
-            for event in batch.events {
+            for event in batch.decoded().unwrap() {
                 assert_eq!(event.position, after + 1 + ids.len() as u64, "positions are dense");
                 ids.push(event.id);
             }

@@ -133,7 +133,7 @@ async fn subscribe(address: &str, notebook: &Notebook) {
     let mut stream = response.into_inner();
     while let Ok(Some(message)) = stream.message().await {
         if let Some(Content::Events(batch)) = message.content {
-            notebook.saw(&batch.events);
+            notebook.saw(&batch.decoded().unwrap());
         }
     }
 }

@@ -82,7 +82,7 @@ async fn answers(server: &Server, as_of: u64) -> Vec<(String, Vec<u8>)> {
         let mut stream = log.read_events(request).await.unwrap().into_inner();
         while let Some(message) = stream.message().await.unwrap() {
             if let Some(Content::Events(batch)) = message.content {
-                for event in batch.events {
+                for event in batch.decoded().unwrap() {
                     ids.push(event.id.clone());
                     answers.push((format!("{direction} {}", event.position), event.encode_to_vec()));
                 }

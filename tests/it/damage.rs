@@ -251,7 +251,9 @@ async fn assert_readers_are_told(log: &mut EventLogServiceClient<Channel>) {
         let (mut positions, mut lost) = (Vec::new(), Vec::new());
         while let Some(message) = stream.message().await.unwrap() {
             match message.content.unwrap() {
-                Content::Events(batch) => positions.extend(batch.events.iter().map(|event| event.position)),
+                Content::Events(batch) => {
+                    positions.extend(batch.decoded().unwrap().iter().map(|event| event.position))
+                }
                 Content::Lost(run) => lost.push((run.first_position, run.last_position)),
                 Content::End(end) => assert_eq!((end.head, end.more), (80, false)),
             }
@@ -268,7 +270,9 @@ async fn assert_readers_are_told(log: &mut EventLogServiceClient<Channel>) {
     let mut told = Vec::new();
     while let Some(message) = stream.message().await.unwrap() {
         match message.content.unwrap() {
-            Content::Events(batch) => told.extend(batch.events.iter().map(|event| event.position)),
+            Content::Events(batch) => {
+                told.extend(batch.decoded().unwrap().iter().map(|event| event.position))
+            }
             Content::Lost(run) => told.extend((run.first_position..=run.last_position).rev()),
             Content::End(_) => {}
         }
@@ -280,7 +284,9 @@ async fn assert_readers_are_told(log: &mut EventLogServiceClient<Channel>) {
     let mut told = Vec::new();
     loop {
         match stream.message().await.unwrap().unwrap().content.unwrap() {
-            Followed::Events(batch) => told.extend(batch.events.iter().map(|event| event.position)),
+            Followed::Events(batch) => {
+                told.extend(batch.decoded().unwrap().iter().map(|event| event.position))
+            }
             Followed::Lost(run) => told.extend(run.first_position..=run.last_position),
             Followed::CaughtUp(_) => break,
             _ => {}

@@ -185,7 +185,7 @@ async fn ids(log: &mut Log) -> Vec<String> {
     let mut ids = Vec::new();
     while let Some(message) = stream.message().await.unwrap() {
         if let Some(Part::Events(batch)) = message.content {
-            ids.extend(batch.events.into_iter().map(|event| event.id));
+            ids.extend(batch.decoded().unwrap().into_iter().map(|event| event.id));
         }
     }
     ids

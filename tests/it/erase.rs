@@ -192,7 +192,7 @@ async fn a_follower_is_told_of_the_erasure_and_erased_events_keep_their_place_in
     let mut seen = Vec::new();
     while seen.last() != Some(&(4, "$erasures".to_owned())) {
         if let Some(Followed::Events(batch)) = stream.message().await.unwrap().unwrap().content {
-            seen.extend(batch.events.into_iter().map(|event| (event.position, event.stream)));
+            seen.extend(batch.decoded().unwrap().into_iter().map(|event| (event.position, event.stream)));
         }
     }
     assert_eq!(seen.iter().map(|(position, _)| *position).collect::<Vec<_>>(), [1, 2, 3, 4]);
@@ -204,7 +204,7 @@ async fn a_follower_is_told_of_the_erasure_and_erased_events_keep_their_place_in
     else {
         panic!("events come first")
     };
-    let erased: Vec<bool> = batch.events.iter().map(|event| event.erasure.is_some()).collect();
+    let erased: Vec<bool> = batch.decoded().unwrap().iter().map(|event| event.erasure.is_some()).collect();
     assert_eq!(erased, [true, false, false, false]);
     let bytes = batch.encode_to_vec();
     assert!(!bytes.windows(RUN).any(|found| found == &markers(1)[0].as_bytes()[..RUN]));

@@ -115,7 +115,7 @@ async fn damage_is_refused_with_its_positions_and_the_rest_is_readable() {
         match message.content {
             Some(pb::subscribe_events_response::Content::Ending(end)) => ending = Some(end),
             Some(pb::subscribe_events_response::Content::Events(batch)) => {
-                sent.extend(batch.events.iter().map(|event| event.position));
+                sent.extend(batch.decoded().unwrap().iter().map(|event| event.position));
             }
             _ => {}
         }

@@ -66,7 +66,9 @@ async fn a_directory_with_an_erased_and_a_lost_event_opens_and_answers() {
     while let Some(message) = stream.message().await.unwrap() {
         use pb::read_events_response::Content;
         match message.content.unwrap() {
-            Content::Events(batch) => told.extend(batch.events.iter().map(|event| (event.position, true))),
+            Content::Events(batch) => {
+                told.extend(batch.decoded().unwrap().iter().map(|event| (event.position, true)))
+            }
             Content::Lost(lost) => {
                 told.extend((lost.first_position..=lost.last_position).map(|at| (at, false)))
             }

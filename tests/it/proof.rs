@@ -42,7 +42,7 @@ async fn events_of(server: &Server) -> Vec<pb::Event> {
     let mut events = Vec::new();
     while let Some(message) = stream.message().await.unwrap() {
         if let Some(pb::read_events_response::Content::Events(batch)) = message.content {
-            events.extend(batch.events);
+            events.extend(batch.decoded().unwrap());
         }
     }
     events

@@ -98,7 +98,7 @@ async fn a_timeline_lives_and_its_history_stays() {
     let mut found = Vec::new();
     while let Some(message) = read.message().await.unwrap() {
         if let Some(pb::read_events_response::Content::Events(batch)) = message.content {
-            found.extend(batch.events.into_iter().map(|event| event.title));
+            found.extend(batch.decoded().unwrap().into_iter().map(|event| event.title));
         }
     }
     let [created, updated] = ["A timeline was created", "A timeline was updated"];

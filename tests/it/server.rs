@@ -18,7 +18,9 @@ async fn read(log: &mut EventLogServiceClient<Channel>, question: Value) -> (Vec
     let mut positions = Vec::new();
     loop {
         match stream.message().await.unwrap().expect("the end comes last").content.unwrap() {
-            Content::Events(batch) => positions.extend(batch.events.iter().map(|event| event.position)),
+            Content::Events(batch) => {
+                positions.extend(batch.decoded().unwrap().iter().map(|event| event.position))
+            }
             Content::End(end) => {
                 assert!(stream.message().await.unwrap().is_none());
                 return (positions, end);

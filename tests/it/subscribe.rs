@@ -29,7 +29,9 @@ async fn until_caught_up(stream: &mut Stream) -> Vec<u64> {
     let mut positions = Vec::new();
     loop {
         match next(stream).await {
-            Content::Events(batch) => positions.extend(batch.events.iter().map(|event| event.position)),
+            Content::Events(batch) => {
+                positions.extend(batch.decoded().unwrap().iter().map(|event| event.position))
+            }
             Content::CaughtUp(_) => return positions,
             Content::Started(_) | Content::Checkpoint(_) | Content::FellBehind(_) | Content::Heartbeat(_) => {
             }
@@ -48,14 +50,14 @@ async fn the_protocol_of_a_subscription() {
     let Content::Started(started) = next(&mut stream).await else { panic!("Started comes first") };
     assert_eq!((started.head, started.after_position), (3, 0));
     let Content::Events(batch) = next(&mut stream).await else { panic!("events come next") };
-    assert_eq!(batch.events.iter().map(|event| event.position).collect::<Vec<_>>(), [1, 3]);
+    assert_eq!(batch.decoded().unwrap().iter().map(|event| event.position).collect::<Vec<_>>(), [1, 3]);
     let Content::CaughtUp(caught_up) = next(&mut stream).await else { panic!("then the live edge") };
     assert_eq!(caught_up.head, 3);
     append(&mut log, &[simple("s", "four")]).await.unwrap();
     loop {
         match next(&mut stream).await {
             Content::Events(batch) => {
-                assert_eq!(batch.events[0].position, 4);
+                assert_eq!(batch.decoded().unwrap()[0].position, 4);
                 break;
             }
             Content::Checkpoint(_) | Content::Heartbeat(_) => {}
@@ -180,7 +182,9 @@ async fn a_slow_reader_that_dies_and_resumes_sees_all_in_order() {
         let mut within = Vec::new();
         for _ in 0..9 {
             match next(&mut stream).await {
-                Content::Events(batch) => within.extend(batch.events.iter().map(|event| event.position)),
+                Content::Events(batch) => {
+                    within.extend(batch.decoded().unwrap().iter().map(|event| event.position))
+                }
                 Content::Checkpoint(at) => checkpoint = at.position,
                 _ => {}
             }
@@ -215,7 +219,7 @@ async fn concurrent_writers_never_leave_a_gap() {
     let mut positions = Vec::new();
     while positions.len() < 320 {
         if let Content::Events(batch) = next(&mut stream).await {
-            positions.extend(batch.events.iter().map(|event| event.position));
+            positions.extend(batch.decoded().unwrap().iter().map(|event| event.position));
         }
     }
     for writer in writers {

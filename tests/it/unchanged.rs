@@ -273,7 +273,7 @@ async fn recorded(server: &Server) -> Vec<pb::Event> {
     let mut found = Vec::new();
     while let Some(message) = stream.message().await.unwrap() {
         if let Some(pb::read_events_response::Content::Events(batch)) = message.content {
-            found.extend(batch.events);
+            found.extend(batch.decoded().unwrap());
         }
     }
     found.retain(|event| !event.stream.starts_with('$'));

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::replicate::{Originals, copied_id, copied_name};
 use crate::bench::error::BenchError;
 use crate::pb::Event;
+use crate::pb::POOL;
 use crate::pb::event::Payload;
-use crate::wire::POOL;
 
 /// Variants of a question, asked in turn, so that no answer is the one before.
 const VARIANTS: usize = 64;

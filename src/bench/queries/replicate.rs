@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::bench::error::BenchError;
 use crate::pb::Event;
-use crate::wire::POOL;
+use crate::pb::POOL;
 
 /// Seconds of a mean Gregorian year.
 const YEAR_SECONDS: i64 = 31_556_952;

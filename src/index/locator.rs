@@ -1,0 +1,91 @@
+//! Which part of the index to look into for an id or a stream.
+//!
+//! A new event has an id that no part holds, and often a stream that none does: without this, every append would search
+//! every part in vain, and slow down as the log grows.
+
+use std::hash::{BuildHasher as _, RandomState};
+
+use hashbrown::HashTable;
+
+/// Tables grow by moving all that they hold; so many tables are each small enough to do it within a millisecond at ten
+/// million keys.
+const SHARDS: usize = 256;
+
+/// The last part that holds each key, by a fingerprint of the key of 40 bits: eight choose the table.
+///
+/// It may name a part for a key that is not there, and a later part than the right one, when fingerprints agree. It never
+/// names an earlier part, and never none for a key that is there. The hash is keyed at random, so that nobody can choose
+/// ids that agree.
+#[derive(Clone, Debug)]
+pub struct Locator {
+    hasher: RandomState,
+    shards: Vec<HashTable<Entry>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    print: u32,
+    part: u32,
+}
+
+impl Default for Locator {
+    fn default() -> Self {
+        Self { hasher: RandomState::new(), shards: vec![HashTable::new(); SHARDS] }
+    }
+}
+
+impl Locator {
+    /// Takes note that a part holds a key; parts come in order.
+    pub fn put(&mut self, key: &[u8], part: u32) {
+        let (shard, print) = self.place_of(key);
+        let Some(table) = self.shards.get_mut(shard) else { return };
+        let same = |entry: &Entry| entry.print == print;
+        match table.entry(spread(print), same, |entry| spread(entry.print)) {
+            hashbrown::hash_table::Entry::Occupied(mut held) => held.get_mut().part = part,
+            hashbrown::hash_table::Entry::Vacant(free) => {
+                free.insert(Entry { print, part });
+            }
+        }
+    }
+
+    /// Gives the last part that may hold a key; earlier ones may, too. Nothing if none does.
+    #[must_use]
+    pub fn last_part(&self, key: &[u8]) -> Option<u32> {
+        let (shard, print) = self.place_of(key);
+        self.shards.get(shard)?.find(spread(print), |entry| entry.print == print).map(|entry| entry.part)
+    }
+
+    fn place_of(&self, key: &[u8]) -> (usize, u32) {
+        let [shard, _, _, _, print @ ..] = self.hasher.hash_one(key).to_be_bytes();
+        (usize::from(shard), u32::from_be_bytes(print))
+    }
+}
+
+/// The table takes the place from the low bits and its tag from the high ones, of which a fingerprint alone has none.
+const fn spread(print: u32) -> u64 {
+    (print as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_part_of_every_key_is_named_and_of_no_other() {
+        let mut locator = Locator::default();
+        let key = |number: u32| number.to_be_bytes();
+        for part in 0..3 {
+            // A third of the keys come again in the next part.
+            for number in part * 20_000..(part + 1) * 20_000 + 7_000 {
+                locator.put(&key(number), part);
+            }
+        }
+        let last = |number: u32| (number / 20_000).min(2);
+        for number in 0..67_000 {
+            assert!(locator.last_part(&key(number)).is_some_and(|part| part >= last(number)), "{number}");
+        }
+        let wrong = (0..67_000).filter(|number| locator.last_part(&key(*number)) != Some(last(*number)));
+        assert!(wrong.count() < 10);
+        assert!((100_000..200_000).filter(|number| locator.last_part(&key(*number)).is_some()).count() < 10);
+    }
+}
