@@ -9,7 +9,7 @@ const TICKS: u64 = 100;
 /// Place of the time in user mode behind the name of the program, which ends with `)`; that in the kernel follows.
 const USER_TIME: usize = 11;
 
-/// The memory of a process, in bytes.
+/// The memory of a process, in bytes, and its threads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
     /// All that is resident.
@@ -20,6 +20,8 @@ pub struct Memory {
     pub file: u64,
     /// The most that was ever resident.
     pub peak: u64,
+    /// Threads: each holds memory of its own.
+    pub threads: u64,
 }
 
 /// Gives the memory of a process.
@@ -29,15 +31,17 @@ pub fn memory(pid: u32) -> Option<Memory> {
 }
 
 fn memory_of(status: &str) -> Option<Memory> {
-    let bytes = |name: &str| {
-        let rest = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-        rest.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1_024)
+    let value = |name: &str| {
+        let rest = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        rest.map(str::trim)
     };
+    let bytes = |name: &str| value(name)?.strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1_024);
     Some(Memory {
         resident: bytes("VmRSS")?,
         anonymous: bytes("RssAnon")?,
         file: bytes("RssFile")?,
         peak: bytes("VmHWM")?,
+        threads: value("Threads")?.parse().ok()?,
     })
 }
 
@@ -70,10 +74,16 @@ mod tests {
     #[test]
     fn status_is_read() {
         let status = "Name:\tannals\nVmHWM:\t    4096 kB\nVmRSS:\t    2048 kB\nRssAnon:\t    1024 kB\n\
-                      RssFile:\t    1000 kB\nRssShmem:\t       0 kB\n";
+                      RssFile:\t    1000 kB\nRssShmem:\t       0 kB\n\
+                      Threads:\t9\n";
         let kib = 1_024;
-        let expected =
-            Memory { resident: 2_048 * kib, anonymous: 1_024 * kib, file: 1_000 * kib, peak: 4_096 * kib };
+        let expected = Memory {
+            resident: 2_048 * kib,
+            anonymous: 1_024 * kib,
+            file: 1_000 * kib,
+            peak: 4_096 * kib,
+            threads: 9,
+        };
         assert_eq!(memory_of(status), Some(expected));
         assert_eq!(memory_of("Name:\tannals\n"), None);
     }

@@ -178,6 +178,7 @@ fn under_load(
         let memory = site.pid().and_then(process::memory);
         sample.resident = memory.map(|memory| memory.resident);
         sample.anonymous = memory.map(|memory| memory.anonymous);
+        sample.threads = memory.map(|memory| memory.threads);
         sample.disk = Space::of(&site.data())?.all();
         samples.push(sample);
         progress(samples.len(), wanted, &sample);

@@ -103,6 +103,8 @@ pub struct Sample {
     pub resident: Option<u64>,
     /// Of it, what is not of files.
     pub anonymous: Option<u64>,
+    /// Threads of the server.
+    pub threads: Option<u64>,
     /// What the data directory takes on the disk, in bytes, without the reserve.
     pub disk: u64,
     /// The last durable position.
@@ -138,7 +140,7 @@ impl Sample {
             "appendP50Us": self.append_p50_us, "appendP99Us": self.append_p99_us,
             "readPerSecond": self.read_per_second, "deliveredPerSecond": self.delivered_per_second,
             "queryP99Us": self.query_p99_us, "residentBytes": self.resident,
-            "anonymousBytes": self.anonymous, "diskBytes": self.disk, "head": self.head,
+            "anonymousBytes": self.anonymous, "threads": self.threads, "diskBytes": self.disk, "head": self.head,
             "errors": self.errors,
         })
     }

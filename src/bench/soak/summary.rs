@@ -8,6 +8,7 @@ use crate::bench::samples::median;
 
 /// Parts of a run of which the first and the last are compared.
 const PARTS: usize = 6;
+const MIB: f64 = 1_024.0 * 1_024.0;
 /// Events by which the growth of memory and disk is told.
 const MILLION: f64 = 1e6;
 
@@ -73,6 +74,8 @@ impl Summary {
                 compared("read, events/s", |sample| Some(sample.read_per_second)),
                 compared("delivered, events/s", |sample| Some(sample.delivered_per_second)),
                 compared("query p99, µs", |sample| sample.query_p99_us),
+                compared("resident memory, MiB", |sample| sample.resident.map(|bytes| bytes as f64 / MIB)),
+                compared("threads", |sample| sample.threads.map(|threads| threads as f64)),
             ],
             grown: vec![
                 grown("resident memory", |sample| sample.resident.map(|bytes| bytes as f64)),
