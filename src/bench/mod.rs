@@ -17,6 +17,7 @@ pub mod read;
 pub mod report;
 pub mod run;
 pub mod samples;
+pub mod soak;
 pub mod transport;
 
 #[cfg(test)]
