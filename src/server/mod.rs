@@ -94,18 +94,21 @@ pub const STREAM_WINDOW_BYTES: u32 = 1_024 * 1_024;
 /// What a client may send ahead over one connection, in bytes. Wider than the window of a call: with the same size, one
 /// call that is not read from stops all others of its connection.
 pub const CONNECTION_WINDOW_BYTES: u32 = 8 * STREAM_WINDOW_BYTES;
-/// Most threads for work that may wait for the disk. As many queries run at once as the limits allow, fewer than this;
-/// and hundreds of threads that read make sled many times slower than a few do.
-const BLOCKING_THREADS_MAX: usize = 96;
+/// Most threads a core for work that may wait for the disk, and least of them. More of them make nothing faster: work goes
+/// to whichever thread has rested longest, so that all of them keep memory of their own warm (10 MiB a thread), and
+/// hundreds that read at once make sled many times slower than a few do.
+const BLOCKING_THREADS_A_CORE: usize = 4;
+const BLOCKING_THREADS_MIN: usize = 16;
 
 /// Makes the threads that a server runs on.
 ///
 /// # Errors
 /// When they cannot be started.
 pub fn runtime(name: &str) -> std::io::Result<Runtime> {
+    let cores = std::thread::available_parallelism()?.get();
     tokio::runtime::Builder::new_multi_thread()
         .thread_name(name)
-        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .max_blocking_threads(BLOCKING_THREADS_MIN.max(BLOCKING_THREADS_A_CORE.saturating_mul(cores)))
         .enable_all()
         .build()
 }
