@@ -12,11 +12,12 @@ use tokio::task::JoinSet;
 use tonic::Streaming;
 
 use super::Window;
-use super::append;
+use super::answer;
 use super::error::BenchError;
 use super::events::{ID_BYTES, Requests, Templates};
 use super::samples::Measured;
-use super::transport::{Client, SUBSCRIBE};
+use super::transport::{APPEND, Client, SUBSCRIBE};
+use super::work::Condition;
 use crate::clock::Stopwatch;
 use crate::pb::subscribe_events_request::Start;
 use crate::pb::subscribe_events_response::Content;
@@ -62,6 +63,7 @@ pub async fn measure(
         elapsed: watch.elapsed().saturating_sub(window.warm),
         latencies,
         acknowledgements: measured(acknowledgements),
+        ..Measured::default()
     })
 }
 
@@ -82,12 +84,12 @@ async fn pace(
     let mut pulse = tokio::time::interval(PACE);
     for _ in 0..count {
         pulse.tick().await;
-        let request = requests.next(1, false);
+        let request = requests.next(1, Condition::Nothing);
         let begin = watch.elapsed();
         sent.lock().insert(Bytes::copy_from_slice(requests.last_id().as_bytes()), begin);
         let mut appender = appender.clone();
         calls.spawn(async move {
-            append::send(&mut appender, request, 1).await?;
+            answer::of_call(appender.unary(APPEND, request).await?, 1)?;
             Ok::<_, BenchError>((begin, watch.elapsed().saturating_sub(begin)))
         });
     }

@@ -13,6 +13,11 @@ pub struct Measured {
     pub latencies: Vec<Duration>,
     /// How long the acknowledgement took of what was delivered; empty but for subscriptions.
     pub acknowledgements: Vec<Duration>,
+    /// Events a second that subscribers and readers got beside what was measured; nothing where there were none.
+    pub beside_per_second: Option<f64>,
+    /// What the process held in memory at the end, while clients and server still had all of theirs; nothing where it
+    /// is not known.
+    pub resident_bytes: Option<u64>,
 }
 
 impl Measured {

@@ -18,6 +18,7 @@ const EXAMPLES: &str = "\
 Examples:
   annals bench
   annals bench --quick
+  annals bench --only \"append 1 x 16\" --rounds 3
   annals bench --directory /srv/annals --out bench.json
   annals bench --queries events.jsonl.gz more.jsonl.gz --events 1000000
 
@@ -45,8 +46,13 @@ pub struct Bench {
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=600_000))]
     cell: Option<u64>,
 
+    /// Measure only cells whose line `target events work`, as in `annals smallest append 1 x 16 clients`, contains this,
+    /// and those that they are compared with
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+
     /// Measure instead how long each query takes, on a store filled with copies of the events in these files
-    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["quick", "rounds"])]
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["quick", "rounds", "only"])]
     queries: Vec<String>,
 
     /// With --queries, fill the store with at least so many events
@@ -116,6 +122,7 @@ impl Bench {
         Settings {
             rounds: self.rounds.map_or(base.rounds, usize::from),
             cell: self.cell.map_or(base.cell, Duration::from_millis),
+            only: self.only.clone(),
             directory: self.directory.clone(),
             ..base
         }
@@ -144,6 +151,7 @@ fn failed(error: &BenchError) -> Failure {
     let exit = match error {
         BenchError::Io(_) => Exit::Io,
         BenchError::Config(_) => Exit::Config,
+        BenchError::NoCell(_) => Exit::Usage,
         BenchError::Server(_)
         | BenchError::Transport(_)
         | BenchError::Call(_)
@@ -154,4 +162,37 @@ fn failed(error: &BenchError) -> Failure {
         | BenchError::Fault(_) => Exit::Internal,
     };
     Failure::caused(exit, "the bench broke off", error)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        bench: Bench,
+    }
+
+    fn settings(line: &[&str]) -> Settings {
+        let line = Line::try_parse_from([&["bench"], line].concat()).unwrap();
+        line.bench.settings()
+    }
+
+    #[test]
+    fn the_line_chooses_what_is_measured() {
+        let settings = settings(&["--quick", "--only", "append 1 x 16", "--rounds", "3"]);
+        assert_eq!((settings.only.as_deref(), settings.rounds), (Some("append 1 x 16"), 3));
+        assert_eq!(settings.cell, Settings::quick().cell);
+        assert_eq!(super::tests::settings(&[]).only, None);
+        let both = Line::try_parse_from(["bench", "--only", "x", "--queries", "f"]);
+        assert!(both.is_err(), "queries have no cells");
+    }
+
+    #[test]
+    fn a_text_that_is_in_no_cell_is_an_error_of_the_line() {
+        assert_eq!(failed(&BenchError::NoCell("x".to_owned())).exit(), Exit::Usage);
+    }
 }
