@@ -263,13 +263,8 @@ fn beside(row: &Row) -> Option<String> {
     if let Some((p50, p99)) = row.acknowledged() {
         return Some(format!("acknowledged {p50:.0}/{p99:.0} µs"));
     }
-    let got = rate(row.beside()?);
-    Some(match row.cell.work {
-        Work::Append(Load { beside: Beside::Stored { .. }, .. }) => format!("{got} read/s"),
-        Work::Append(_) | Work::Sync { .. } | Work::ReadAll | Work::ReadRare | Work::Subscribe => {
-            format!("{got} delivered/s")
-        }
-    })
+    let reads = matches!(row.cell.work, Work::Append(Load { beside: Beside::Stored { .. }, .. }));
+    Some(format!("{} {}/s", rate(row.beside()?), if reads { "read" } else { "delivered" }))
 }
 
 fn extremes(values: &[f64]) -> (f64, f64) {

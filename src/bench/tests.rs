@@ -4,10 +4,19 @@ use std::cell::Cell as Shared;
 use std::io::{BufRead, Cursor};
 use std::time::Duration;
 
-use super::cell::Target;
+use prost::Message as _;
+use serde_json::Value;
+use tonic::Code;
+
+use super::cell::{Shape, Target};
+use super::events::{Requests, STREAMS, Templates};
 use super::queries::{self, QuerySettings};
 use super::samples::{median, percentile_us};
-use super::{BenchError, Settings, Subscribers, cell, run};
+use super::work::Condition;
+use super::{BenchError, Settings, Subscribers, answer, cell, run};
+use crate::pb::condition::Condition as Kind;
+use crate::pb::stream_condition::Expected;
+use crate::pb::{AppendEventsRequest, AppendEventsResponse, AppendedEvent, StreamCondition};
 
 #[test]
 fn a_short_run_measures_every_cell() {
@@ -94,6 +103,82 @@ fn a_run_of_no_cell_is_refused_before_anything_is_made() {
     };
     let refused = run(&settings, &|_, _| panic!("a cell was measured"));
     assert!(matches!(refused, Err(BenchError::NoCell(text)) if text == "nothing of the kind"));
+}
+
+#[test]
+fn neighbours_are_served_and_the_run_holds_what_it_is_compared_with() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        cell: Duration::from_millis(10),
+        subscribers: few(),
+        only: Some("annals realistic append 1 x 16 clients, ".to_owned()),
+        directory: Some(directory.path().to_owned()),
+        ..Settings::quick()
+    };
+    let report = run(&settings, &|_, _| {}).unwrap();
+    let json = report.json();
+    let beside = |work: &str| {
+        let cells = json["cells"].as_array().unwrap();
+        let named = |cell: &&Value| cell["work"].as_str().unwrap().ends_with(work);
+        let cell = cells.iter().filter(named).find(|cell| cell["target"] == "annals").unwrap();
+        assert!(cell["ratios"]["plain"].as_f64().unwrap() > 0.0, "{cell}");
+        cell["beside_per_second"].as_f64()
+    };
+    for served in ["1 busy subscriber", "2 busy subscribers", "20 busy subscribers", "4 readers"] {
+        assert!(beside(served).unwrap() > 0.0, "{served}");
+    }
+    for served in ["10 idle subscribers", "250 idle subscribers", "filled store", "none_since"] {
+        assert_eq!(beside(served), None, "{served}");
+    }
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_request_asks_for_what_its_client_knows() {
+    let templates = Templates::new(Shape::Smallest).unwrap();
+    let mut requests = Requests::new(&templates, 3);
+    let condition = |requests: &mut Requests<'_>, condition| {
+        let request = AppendEventsRequest::decode(requests.next(2, condition)).unwrap();
+        let stream = request.events[0].stream.clone();
+        assert!(request.events.len() == 2 && request.events[1].stream == stream);
+        (stream, request.conditions.into_iter().next().and_then(|condition| condition.condition))
+    };
+    assert_eq!(condition(&mut requests, Condition::Nothing), ("bench/3/0".to_owned(), None));
+    requests.answered(17);
+    let (stream, found) = condition(&mut requests, Condition::NoneSince);
+    let Some(Kind::NoneSince(fence)) = found else { panic!("{found:?}") };
+    assert_eq!((fence.after_position, fence.filter.unwrap().streams), (17, vec![stream]));
+    for _ in 2..STREAMS {
+        requests.next(2, Condition::Nothing);
+    }
+    // The first stream again, which has the two events of the first request.
+    let (stream, found) = condition(&mut requests, Condition::Stream);
+    let expected = StreamCondition { name: "bench/3/0".to_owned(), expected: Some(Expected::Revision(2)) };
+    assert_eq!((stream, found), (expected.name.clone(), Some(Kind::Stream(expected))));
+}
+
+#[test]
+fn an_answer_counts_only_if_it_is_whole_and_new() {
+    let event = AppendedEvent { id: "x".to_owned(), ..AppendedEvent::default() };
+    let answer = |events: usize, replayed| AppendEventsResponse {
+        first_position: 5,
+        last_position: 6,
+        events: vec![event.clone(); events],
+        replayed,
+    };
+    let of_call = |events, replayed| answer::of_call(answer(events, replayed).encode_to_vec().into(), 2);
+    assert_eq!(of_call(2, false).unwrap(), 6);
+    assert!(matches!(of_call(1, false), Err(BenchError::Answer { expected: 2, got: 1, .. })));
+    assert!(of_call(2, true).is_err());
+    let streamed = |field: u8, message: Vec<u8>| {
+        let length = u8::try_from(message.len()).unwrap();
+        answer::of_stream([vec![field << 3 | 2, length], message].concat().into(), 2)
+    };
+    assert_eq!(streamed(1, answer(2, false).encode_to_vec()).unwrap(), 6);
+    assert!(streamed(1, answer(1, false).encode_to_vec()).is_err());
+    // google.rpc.Status, code 9, no message.
+    let refused = streamed(2, vec![1 << 3, 9]);
+    assert!(matches!(refused, Err(BenchError::Call(status)) if status.code() == Code::FailedPrecondition));
 }
 
 #[test]
