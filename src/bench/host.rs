@@ -18,7 +18,7 @@ use super::null::{Null, Prebuilt};
 use crate::server::{Config, Overrides, Server};
 
 /// Size of a file that is written before it is used: more than a cell of a second fills on most disks.
-const PREALLOCATED_MIB: usize = 128;
+const PREALLOCATED_MIB: usize = 256;
 
 /// The runtime of the servers.
 #[derive(Debug)]
