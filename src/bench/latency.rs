@@ -11,13 +11,12 @@ use prost::Message as _;
 use tokio::task::JoinSet;
 use tonic::Streaming;
 
-use super::Window;
-use super::answer;
 use super::error::BenchError;
 use super::events::{ID_BYTES, Requests, Templates};
 use super::samples::Measured;
 use super::transport::{APPEND, Client, SUBSCRIBE};
 use super::work::Condition;
+use super::{Window, answer, memory};
 use crate::clock::Stopwatch;
 use crate::pb::subscribe_events_request::Start;
 use crate::pb::subscribe_events_response::Content;
@@ -63,6 +62,7 @@ pub async fn measure(
         elapsed: watch.elapsed().saturating_sub(window.warm),
         latencies,
         acknowledgements: measured(acknowledgements),
+        resident_bytes: memory::resident(),
         ..Measured::default()
     })
 }

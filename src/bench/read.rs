@@ -11,7 +11,7 @@ use super::null::Prebuilt;
 use super::samples::Measured;
 use super::transport::{APPEND, Client, READ};
 use super::work::Condition;
-use super::{Settings, Window, answer};
+use super::{Settings, Window, answer, memory};
 use crate::clock::Stopwatch;
 use crate::pb::read_events_response::Content;
 use crate::pb::{Filter, ReadEventsRequest, ReadEventsResponse};
@@ -140,6 +140,7 @@ pub async fn measure(
         measured.latencies.push(measured.elapsed.saturating_sub(begin));
         measured.events += stored;
         if measured.elapsed >= window.end.saturating_sub(window.warm) {
+            measured.resident_bytes = memory::resident();
             return Ok(measured);
         }
     }

@@ -181,9 +181,7 @@ impl Bench<'_> {
         if target == Target::Annals {
             self.clients.block_on(read::prepare(running.address, &stage.templates))?;
         }
-        let mut measured = self.clients.block_on(measure(running.address))?;
-        // The files of a server that stops leave memory with it.
-        measured.resident_bytes = measured.resident_bytes.or_else(memory::resident);
+        let measured = self.clients.block_on(measure(running.address))?;
         self.host.stop(running)?;
         Ok(measured)
     }
