@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::ReceiverStream;
@@ -15,7 +16,7 @@ use super::events::{Requests, Templates};
 use super::samples::Measured;
 use super::transport::{APPEND, APPEND_STREAM, Client};
 use super::work::{Load, Via};
-use super::{Window, answer, memory};
+use super::{Window, answer, samples};
 use crate::clock::Stopwatch;
 
 /// Measures appends.
@@ -62,9 +63,17 @@ pub async fn measure(
     let served = neighbours.served() - served_before;
     measured.beside_per_second =
         neighbours.are_served().then(|| served as f64 / watch.elapsed().as_secs_f64());
-    measured.resident_bytes = memory::resident();
+    measured.resident_bytes = samples::resident_bytes();
     neighbours.leave(&requests, load.batch).await?;
     Ok(measured)
+}
+
+/// Sends an encoded append, checks that all of it was taken, and gives its last position.
+///
+/// # Errors
+/// [`BenchError::Answer`] when not all was taken; as [`Client::unary`].
+pub async fn send(connection: &mut Client, request: Bytes, events: usize) -> Result<u64, BenchError> {
+    answer::of_call(connection.unary(APPEND, request).await?, events)
 }
 
 /// A client.
@@ -108,8 +117,7 @@ impl Appender {
         loop {
             let request = requests.next(self.load.batch, self.load.condition);
             let begin = self.watch.elapsed();
-            let answer = self.connection.unary(APPEND, request).await?;
-            requests.answered(answer::of_call(answer, self.load.batch)?);
+            requests.answered(send(&mut self.connection, request, self.load.batch).await?);
             if !done.note(begin, self.watch.elapsed(), self.window) {
                 done.requests = requests.made();
                 return Ok(done);

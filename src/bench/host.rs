@@ -15,7 +15,7 @@ use tonic::transport::server::TcpIncoming;
 use super::cell::Target;
 use super::error::BenchError;
 use super::null::{Null, Prebuilt};
-use crate::server::{Config, Overrides, Server};
+use crate::server::{self, CONNECTION_WINDOW_BYTES, Config, Overrides, STREAM_WINDOW_BYTES, Server};
 
 /// Size of a file that is written before it is used: more than a cell of a second fills on most disks.
 const PREALLOCATED_MIB: usize = 256;
@@ -46,13 +46,7 @@ impl Host {
     /// # Errors
     /// [`BenchError::Io`].
     pub fn new() -> Result<Self, BenchError> {
-        Ok(Self {
-            runtime: tokio::runtime::Builder::new_multi_thread()
-                .thread_name("bench-server")
-                .enable_all()
-                .build()?,
-            allocated: OnceLock::new(),
-        })
+        Ok(Self { runtime: server::runtime("bench-server")?, allocated: OnceLock::new() })
     }
 
     /// Starts a target, empty, with its files in a new directory under `parent`.
@@ -91,7 +85,10 @@ impl Host {
         let (stop, stopped) = oneshot::channel::<()>();
         let ended = self.runtime.spawn(async move {
             let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-            let server = tonic::transport::Server::builder().add_service(null);
+            let server = tonic::transport::Server::builder()
+                .initial_stream_window_size(STREAM_WINDOW_BYTES)
+                .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+                .add_service(null);
             Ok(server.serve_with_incoming_shutdown(incoming, ignore(stopped)).await?)
         });
         Ok(Running { address, stop, ended, directory })

@@ -14,9 +14,9 @@ use tonic::Streaming;
 use super::error::BenchError;
 use super::events::{ID_BYTES, Requests, Templates};
 use super::samples::Measured;
-use super::transport::{APPEND, Client, SUBSCRIBE};
+use super::transport::{Client, SUBSCRIBE};
 use super::work::Condition;
-use super::{Window, answer, memory};
+use super::{Window, append, samples};
 use crate::clock::Stopwatch;
 use crate::pb::subscribe_events_request::Start;
 use crate::pb::subscribe_events_response::Content;
@@ -62,7 +62,7 @@ pub async fn measure(
         elapsed: watch.elapsed().saturating_sub(window.warm),
         latencies,
         acknowledgements: measured(acknowledgements),
-        resident_bytes: memory::resident(),
+        resident_bytes: samples::resident_bytes(),
         ..Measured::default()
     })
 }
@@ -89,7 +89,7 @@ async fn pace(
         sent.lock().insert(Bytes::copy_from_slice(requests.last_id().as_bytes()), begin);
         let mut appender = appender.clone();
         calls.spawn(async move {
-            answer::of_call(appender.unary(APPEND, request).await?, 1)?;
+            append::send(&mut appender, request, 1).await?;
             Ok::<_, BenchError>((begin, watch.elapsed().saturating_sub(begin)))
         });
     }

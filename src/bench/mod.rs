@@ -13,7 +13,6 @@ pub mod error;
 pub mod events;
 pub mod host;
 pub mod latency;
-pub mod memory;
 pub mod null;
 pub mod queries;
 pub mod raw;
@@ -21,6 +20,7 @@ pub mod read;
 pub mod report;
 pub mod run;
 pub mod samples;
+pub mod soak;
 pub mod transport;
 pub mod work;
 

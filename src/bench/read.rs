@@ -11,7 +11,7 @@ use super::null::Prebuilt;
 use super::samples::Measured;
 use super::transport::{APPEND, Client, READ};
 use super::work::Condition;
-use super::{Settings, Window, answer, memory};
+use super::{Settings, Window, append, samples};
 use crate::clock::Stopwatch;
 use crate::pb::read_events_response::Content;
 use crate::pb::{Filter, ReadEventsRequest, ReadEventsResponse};
@@ -60,8 +60,7 @@ pub async fn fill(address: SocketAddr, templates: &Templates, settings: &Setting
     let mut client = Client::connect(address).await?;
     let mut requests = Requests::new(templates, 0).with_rare();
     for _ in 0..settings.stored_events / LOAD_BATCH {
-        let answer = client.unary(APPEND, requests.next(LOAD_BATCH, Condition::Nothing)).await?;
-        answer::of_call(answer, LOAD_BATCH)?;
+        append::send(&mut client, requests.next(LOAD_BATCH, Condition::Nothing), LOAD_BATCH).await?;
     }
     Ok(())
 }
@@ -140,7 +139,7 @@ pub async fn measure(
         measured.latencies.push(measured.elapsed.saturating_sub(begin));
         measured.events += stored;
         if measured.elapsed >= window.end.saturating_sub(window.warm) {
-            measured.resident_bytes = memory::resident();
+            measured.resident_bytes = samples::resident_bytes();
             return Ok(measured);
         }
     }

@@ -15,7 +15,7 @@ use super::read::{self, Which};
 use super::report::{Machine, Report, Row, Visit};
 use super::samples::{Measured, percentile_us};
 use super::work::{Beside, Work};
-use super::{Settings, Window, append, codec, latency, memory, raw};
+use super::{Settings, Window, append, codec, latency, raw, samples};
 use crate::server::{Config, Overrides};
 
 /// Events of one shape.
@@ -77,7 +77,7 @@ pub fn run(settings: &Settings, progress: &dyn Fn(usize, usize)) -> Result<Repor
             let by = usize::from(round > 0) % block.len();
             block.rotate_left(by);
             for cell in block.iter() {
-                let before = memory::resident();
+                let before = samples::resident_bytes();
                 let measured = bench.measure(*cell)?;
                 let visit = Visit::of(&measured, before.filter(|_| cell.target == Target::Annals));
                 if let Some(row) = rows.iter_mut().find(|row| row.cell == *cell) {

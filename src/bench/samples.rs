@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::queries::process;
+
 /// What one visit of a cell gave.
 #[derive(Clone, Debug, Default)]
 pub struct Measured {
@@ -26,6 +28,12 @@ impl Measured {
     pub fn per_second(&self) -> f64 {
         self.events as f64 / self.elapsed.as_secs_f64().max(f64::MIN_POSITIVE)
     }
+}
+
+/// Gives the resident bytes of this process: server, clients and bench together, as they share it.
+#[must_use]
+pub fn resident_bytes() -> Option<u64> {
+    process::memory(std::process::id()).map(|memory| memory.resident)
 }
 
 /// Gives the sample that this share of the samples, in hundredths, does not exceed, in microseconds; 0 for none.

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use prost::Message as _;
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
 use super::cell::{Shape, Target};
 use super::events::{Requests, STREAMS, Templates};
+use super::queries::serving::Program;
 use super::queries::{self, QuerySettings};
 use super::samples::{median, percentile_us};
 use super::work::Condition;
@@ -204,17 +206,33 @@ fn a_short_run_asks_every_query_of_copies_of_the_example() {
         events: 50,
         cell: Duration::from_millis(1),
         directory: Some(directory.path().to_owned()),
+        program: Program::Here,
+        stop: CancellationToken::new(),
     };
     let report = queries::run(vec![file], &settings, &|_, _| {}).unwrap();
     // Whole copies of its 22 events.
     assert_eq!(report.events, 66);
-    assert!(report.rows.len() >= 25, "{}", report.table());
+    assert!(report.rows.len() >= 35, "{}", report.table());
     for row in &report.rows {
+        let note = row.note.as_deref().unwrap_or_default();
+        assert_eq!(note.is_empty(), !row.name.contains("page 100"), "{row:?}");
+        assert!(note.is_empty() || note.ends_with("is the last"), "{row:?}");
         assert!(row.calls >= 5 && row.p99_us >= row.p50_us, "{row:?}");
     }
     let answered = |name: &str| report.rows.iter().find(|row| row.name == name).unwrap().answer_bytes;
     for name in ["list, two words, by relevance", "agreement", "visit", "series", "sums of all transfers"] {
         assert!(answered(name) > 100, "{name}");
     }
+    // What only a server with a process of its own can show is told as missing; the rest is there.
+    let json = report.figures.json();
+    for figure in json.as_array().unwrap() {
+        let name = figure["figure"].as_str().unwrap();
+        let of_child = name.starts_with("memory")
+            || ["open after kill -9", "open, cold, read from the disk", "index rebuild, a core"].contains(&name)
+            // Of these few events no term has about a million.
+            || name == "count about a million, p50";
+        assert_eq!(figure["value"].is_null(), of_child, "{figure}");
+    }
+    assert!(report.figures.table().row_count() > 40);
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
 }

@@ -1,16 +1,19 @@
 //! `annals bench`: measures the server beside the limits of the machine.
 
+mod queries;
+mod soak;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use indicatif::ProgressBar;
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use super::exit::Exit;
 use super::failure::Failure;
-use super::{Context, input, output};
-use crate::bench::queries::{self, QuerySettings};
+use super::{Context, output, signal};
+use crate::bench::queries::serving::Program;
 use crate::bench::{self, BenchError, Settings};
 use crate::server::{LogFormat, telemetry};
 
@@ -21,10 +24,11 @@ Examples:
   annals bench --only \"append 1 x 16\" --rounds 3
   annals bench --directory /srv/annals --out bench.json
   annals bench --queries events.jsonl.gz more.jsonl.gz --events 1000000
+  annals bench --soak 60 --directory /srv/annals --out soak.json --plot soak.svg
 
-Servers run in this process, on ports of their own, and their files in temporary directories that are deleted at the \
-end. The ratios say more than the rates: each compares two cells of the same round. docs/bench.md says how to read \
-them.";
+Servers run in this process, on ports of their own, and with --queries and --soak as a process of their own; their \
+files stand in temporary directories that are deleted at the end. The ratios say more than the rates: each compares two \
+cells of the same round. docs/bench.md says how to read them.";
 
 /// Measures the server beside the raw disk, a server that stores nothing and one that only writes a file
 #[derive(Args, Debug)]
@@ -48,18 +52,16 @@ pub struct Bench {
 
     /// Measure only cells whose line `target events work`, as in `annals smallest append 1 x 16 clients`, contains this,
     /// and those that they are compared with
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["queries", "soak"])]
     only: Option<String>,
 
-    /// Measure instead how long each query takes, on a store filled with copies of the events in these files
-    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["quick", "rounds", "only"])]
-    queries: Vec<String>,
+    #[command(flatten)]
+    queries: queries::Queries,
 
-    /// With --queries, fill the store with at least so many events
-    #[arg(long, value_name = "N", default_value_t = 1_000_000, requires = "queries")]
-    events: usize,
+    #[command(flatten)]
+    soak: soak::Soak,
 
-    /// Also write everything, with each round, to this file, as JSON
+    /// Also write everything, with each round or sample, to this file, as JSON
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -71,39 +73,17 @@ impl Bench {
     /// [`Failure`] when a server fails or answers wrongly.
     pub async fn run(&self, context: &Context) -> Result<(), Failure> {
         telemetry::init(LogFormat::Human, "warn").map_err(|error| Failure::internal(error.to_string()))?;
-        if !self.queries.is_empty() {
-            return self.queries(context).await;
+        if self.queries.are_asked() {
+            return self.queries.run(self, context).await;
+        }
+        if self.soak.is_asked() {
+            return self.soak.run(self, context).await;
         }
         let settings = self.settings();
         let bar = output::progress(Some(0), "[{bar:30}] {pos} of {len} cells, {eta} left");
         let shown = bar.clone();
         let work = tokio::task::spawn_blocking(move || {
             bench::run(&settings, &|done, all| {
-                shown.set_length(u64::try_from(all).unwrap_or(u64::MAX));
-                shown.set_position(u64::try_from(done).unwrap_or(u64::MAX));
-            })
-        });
-        let report = work.await.unwrap_or_else(|panicked| Err(BenchError::Task(panicked)));
-        bar.finish_and_clear();
-        let report = report.map_err(|error| failed(&error))?;
-        self.show(context, &report.json(), || {
-            output::line(report.facts())?;
-            output::line(report.table())
-        })
-    }
-
-    async fn queries(&self, context: &Context) -> Result<(), Failure> {
-        let settings = QuerySettings {
-            events: self.events,
-            cell: self.cell.map_or(Duration::from_secs(2), Duration::from_millis),
-            directory: self.directory.clone(),
-        };
-        let bar = output::progress(Some(0), "[{bar:30}] {pos} of {len} steps, {eta} left");
-        let files = self.queries.iter().map(|path| input::open(path, &ProgressBar::hidden()));
-        let files = files.collect::<Result<Vec<_>, Failure>>()?;
-        let shown = bar.clone();
-        let work = tokio::task::spawn_blocking(move || {
-            queries::run(files, &settings, &|done, all| {
                 shown.set_length(u64::try_from(all).unwrap_or(u64::MAX));
                 shown.set_position(u64::try_from(done).unwrap_or(u64::MAX));
             })
@@ -147,6 +127,23 @@ impl Bench {
     }
 }
 
+/// Ends a long run, and with it its server, when the program is interrupted.
+fn stop_when_interrupted() -> CancellationToken {
+    let stop = CancellationToken::new();
+    let told = stop.clone();
+    tokio::spawn(async move {
+        signal::interrupted().await;
+        told.cancel();
+    });
+    stop
+}
+
+/// Gives the program that serves in a process of its own.
+fn this_program() -> Result<Program, Failure> {
+    let path = std::env::current_exe();
+    path.map(Program::Child).map_err(|error| failed(&BenchError::Io(error)))
+}
+
 fn failed(error: &BenchError) -> Failure {
     let exit = match error {
         BenchError::Io(_) => Exit::Io,
@@ -187,8 +184,10 @@ mod tests {
         assert_eq!((settings.only.as_deref(), settings.rounds), (Some("append 1 x 16"), 3));
         assert_eq!(settings.cell, Settings::quick().cell);
         assert_eq!(super::tests::settings(&[]).only, None);
-        let both = Line::try_parse_from(["bench", "--only", "x", "--queries", "f"]);
-        assert!(both.is_err(), "queries have no cells");
+        for other in [["--queries", "f"], ["--soak", "1"]] {
+            let line = [&["bench", "--only", "x"][..], &other].concat();
+            assert!(Line::try_parse_from(line).is_err(), "{other:?} has no cells");
+        }
     }
 
     #[test]

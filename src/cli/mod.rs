@@ -167,7 +167,7 @@ fn is_server_named(matches: &ArgMatches) -> bool {
 }
 
 fn execute(command: &Command, context: &Context) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = crate::server::runtime("annals");
     let runtime = runtime.map_err(|error| Failure::caused(Exit::Internal, "cannot start threads", &error))?;
     runtime.block_on(async {
         match command {

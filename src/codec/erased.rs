@@ -10,7 +10,7 @@ use super::stored::StoredError;
 use crate::domain::time::zone::day_of;
 use crate::domain::{
     Assertion, EventFacts, EventId, Findings, Invalid, Kind, KnowledgeLink, LinkType, Modality, Position,
-    RecordForm, RecordedFacts, TermField, Terms, Timestamp,
+    RecordForm, RecordedFacts, TermField, TermList, Terms, Timestamp,
 };
 use crate::journal::Record;
 use crate::pb;
@@ -86,11 +86,12 @@ pub(super) fn facts(record: &Record) -> Result<RecordedFacts, StoredError> {
 
 /// The stream is a name in the log, not content: who follows it is told of the erasure.
 fn terms_of(stream: &crate::domain::StreamName) -> Terms {
-    let name = TermField::Stream.term(stream.as_str()).into_boxed_slice();
-    let categories = stream
-        .categories()
-        .map(|category| TermField::Category.term(&format!("{category}/")).into_boxed_slice());
-    Terms::new(std::iter::once(name).chain(categories).collect())
+    let mut terms = TermList::default();
+    terms.add(TermField::Stream, stream.as_str());
+    for category in stream.categories() {
+        terms.add(TermField::Category, format_args!("{category}/"));
+    }
+    Terms::new(&terms)
 }
 
 /// Shows an erased event: where it stands, and who had it erased.

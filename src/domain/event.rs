@@ -3,7 +3,8 @@
 use super::{
     Agreement, Assertion, CaveatCode, Day, Entity, EventId, Findings, FundingTransfer, Kind, Link,
     LinkTarget, LinkType, Modality, Participant, Place, Source, Statement, StatisticalRelease, StreamName,
-    TermField, Terms, TimeSpan, Timestamp, Visit, check_participants, known_from_sources, known_time,
+    TermField, TermList, Terms, TimeSpan, Timestamp, Visit, check_participants, known_from_sources,
+    known_time,
 };
 
 /// How far a known time may lie ahead of the server's clock: clocks differ.
@@ -166,19 +167,19 @@ impl Event {
         let mut terms = TermList::default();
         terms.add(TermField::Stream, self.stream.as_str());
         for category in self.stream.categories() {
-            terms.add(TermField::Category, &format!("{category}/"));
+            terms.add(TermField::Category, format_args!("{category}/"));
         }
-        terms.add_number(TermField::Kind, self.payload.kind().number());
+        terms.add(TermField::Kind, self.payload.kind().number());
         for participant in &self.participants {
-            terms.add_participant(participant);
+            add_participant(&mut terms, participant);
         }
         for place in &self.places {
             terms.add(TermField::Place, &place.name);
             terms.add(TermField::Country, &place.country);
             for id in &place.external_ids {
-                let written = format!("{}:{}", id.scheme, id.value);
-                terms.add(TermField::Place, &written);
-                terms.add(TermField::ExternalId, &written);
+                let written = format_args!("{}:{}", id.scheme, id.value);
+                terms.add(TermField::Place, written);
+                terms.add(TermField::ExternalId, written);
             }
         }
         for source in &self.sources {
@@ -190,106 +191,90 @@ impl Event {
                 terms.add(TermField::Attribution, entity.key());
             }
         }
-        self.links.iter().for_each(|link| terms.add_link(link));
+        self.links.iter().for_each(|link| add_link(&mut terms, link));
         for tag in &self.tags {
             terms.add(TermField::Tag, tag);
         }
         if let Some(modality) = self.modality {
-            terms.add_number(TermField::Modality, modality.number());
+            terms.add(TermField::Modality, modality.number());
         }
         if let Some(assertion) = self.assertion {
-            terms.add_number(TermField::Assertion, assertion.number());
+            terms.add(TermField::Assertion, assertion.number());
         }
-        terms.add_payload(&self.payload);
-        Terms::new(terms.0)
+        add_payload(&mut terms, &self.payload);
+        Terms::new(&terms)
     }
 }
 
-/// Terms in the order they are found.
-#[derive(Default)]
-struct TermList(Vec<Box<[u8]>>);
+fn add_entity(terms: &mut TermList, entity: &Entity) {
+    terms.add(TermField::Entity, entity.key());
+    terms.add(TermField::Country, &entity.country);
+    for id in &entity.external_ids {
+        terms.add(TermField::ExternalId, format_args!("{}:{}", id.scheme, id.value));
+    }
+}
 
-impl TermList {
-    fn add(&mut self, field: TermField, value: &str) {
-        if !value.is_empty() {
-            self.0.push(field.term(value).into_boxed_slice());
+fn add_link(terms: &mut TermList, link: &Link) {
+    terms.add(TermField::LinkType, link.link_type.number());
+    match &link.target {
+        LinkTarget::Event(id) => terms.add(TermField::LinkEvent, id),
+        LinkTarget::Stream(name) => terms.add(TermField::LinkStream, name),
+        LinkTarget::External => {}
+    }
+}
+
+fn add_participant(terms: &mut TermList, participant: &Participant) {
+    add_entity(terms, &participant.entity);
+    if let Some(principal) = &participant.on_behalf_of {
+        add_entity(terms, principal);
+    }
+    if let Some(role) = participant.role {
+        for entity in std::iter::once(&participant.entity).chain(&participant.on_behalf_of) {
+            terms.add(TermField::Participation, format_args!("{}:{}", role.number(), entity.key()));
         }
     }
+}
 
-    fn add_number(&mut self, field: TermField, number: u8) {
-        self.add(field, &number.to_string());
-    }
-
-    fn add_entity(&mut self, entity: &Entity) {
-        self.add(TermField::Entity, entity.key());
-        self.add(TermField::Country, &entity.country);
-        for id in &entity.external_ids {
-            self.add(TermField::ExternalId, &format!("{}:{}", id.scheme, id.value));
-        }
-    }
-
-    fn add_link(&mut self, link: &Link) {
-        self.add_number(TermField::LinkType, link.link_type.number());
-        match &link.target {
-            LinkTarget::Event(id) => self.add(TermField::LinkEvent, &id.to_string()),
-            LinkTarget::Stream(name) => self.add(TermField::LinkStream, name),
-            LinkTarget::External => {}
-        }
-    }
-
-    fn add_participant(&mut self, participant: &Participant) {
-        self.add_entity(&participant.entity);
-        if let Some(principal) = &participant.on_behalf_of {
-            self.add_entity(principal);
-        }
-        if let Some(role) = participant.role {
-            for entity in std::iter::once(&participant.entity).chain(&participant.on_behalf_of) {
-                self.add(TermField::Participation, &format!("{}:{}", role.number(), entity.key()));
+fn add_payload(terms: &mut TermList, payload: &Payload) {
+    match payload {
+        Payload::Agreement(agreement) => {
+            terms.add(TermField::Action, agreement.action.number());
+            if let Some(party) = &agreement.acting_party {
+                add_entity(terms, party);
             }
         }
-    }
-
-    fn add_payload(&mut self, payload: &Payload) {
-        match payload {
-            Payload::Agreement(agreement) => {
-                self.add_number(TermField::Action, agreement.action.number());
-                if let Some(party) = &agreement.acting_party {
-                    self.add_entity(party);
-                }
+        Payload::FundingTransfer(transfer) => {
+            terms.add(TermField::Stage, transfer.stage.number());
+            terms.add(TermField::Currency, transfer.amount.currency().code());
+            terms.add(TermField::FlowType, &transfer.flow_type);
+            terms.add(TermField::FinanceType, &transfer.finance_type);
+            terms.add(TermField::TiedStatus, &transfer.tied_status);
+            terms.add(TermField::DisbursementChannel, &transfer.disbursement_channel);
+            terms.add(TermField::ActivityId, &transfer.activity_id);
+            terms.add(TermField::CommitmentEvent, &transfer.commitment_event_id);
+            for (field, values) in [
+                (TermField::AidType, &transfer.aid_types),
+                (TermField::Sector, &transfer.sectors),
+                (TermField::RecipientCountry, &transfer.recipient_countries),
+                (TermField::Country, &transfer.recipient_countries),
+            ] {
+                values.iter().for_each(|value| terms.add(field, value));
             }
-            Payload::FundingTransfer(transfer) => {
-                self.add_number(TermField::Stage, transfer.stage.number());
-                self.add(TermField::Currency, transfer.amount.currency().code());
-                self.add(TermField::FlowType, &transfer.flow_type);
-                self.add(TermField::FinanceType, &transfer.finance_type);
-                self.add(TermField::TiedStatus, &transfer.tied_status);
-                self.add(TermField::DisbursementChannel, &transfer.disbursement_channel);
-                self.add(TermField::ActivityId, &transfer.activity_id);
-                self.add(TermField::CommitmentEvent, &transfer.commitment_event_id);
-                for (field, values) in [
-                    (TermField::AidType, &transfer.aid_types),
-                    (TermField::Sector, &transfer.sectors),
-                    (TermField::RecipientCountry, &transfer.recipient_countries),
-                    (TermField::Country, &transfer.recipient_countries),
-                ] {
-                    values.iter().for_each(|value| self.add(field, value));
-                }
-            }
-            Payload::Visit(visit) => {
-                if let Some(status) = visit.status {
-                    self.add_number(TermField::VisitStatus, status.number());
-                }
-            }
-            Payload::StatisticalRelease(release) => {
-                self.add(TermField::Dataflow, &release.dataflow);
-                self.add(TermField::SeriesKey, &release.series_key);
-                self.add(TermField::Country, &release.area_country);
-            }
-            Payload::Statement(statement) => {
-                self.add_participant(&statement.speaker);
-                statement.about.iter().for_each(|link| self.add_link(link));
-            }
-            Payload::Custom => {}
         }
+        Payload::Visit(visit) => {
+            if let Some(status) = visit.status {
+                terms.add(TermField::VisitStatus, status.number());
+            }
+        }
+        Payload::StatisticalRelease(release) => {
+            terms.add(TermField::Dataflow, &release.dataflow);
+            terms.add(TermField::SeriesKey, &release.series_key);
+            terms.add(TermField::Country, &release.area_country);
+        }
+        Payload::Statement(statement) => {
+            add_participant(terms, &statement.speaker);
+            statement.about.iter().for_each(|link| add_link(terms, link));
+        }
+        Payload::Custom => {}
     }
 }

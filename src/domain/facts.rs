@@ -120,7 +120,7 @@ impl EventFacts {
             qualified: false,
             known_at: None,
             published_by: None,
-            terms: Terms::new(Vec::new()),
+            terms: Terms::default(),
             knowledge_links: Vec::new(),
             other_link_targets: Vec::new(),
             transfer: None,

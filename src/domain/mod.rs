@@ -47,7 +47,7 @@ pub use position::{Position, Revision, Timestamp};
 pub use source::{Source, known_from_sources, known_time};
 pub use statement::Statement;
 pub use statistics::{Observation, StatisticalRelease};
-pub use terms::{TermField, Terms};
+pub use terms::{TermField, TermList, Terms};
 pub use text::quote_length;
 pub use time::{CalendarUnit, Day, Precision, Shape, TimeSpan, day_of};
 pub use visit::Visit;

@@ -1,5 +1,9 @@
 //! What an event can be found by.
 
+use std::cmp::Ordering;
+use std::fmt;
+use std::io::Write as _;
+
 /// Tells what a term is about. The numbers are part of the segment format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
@@ -120,28 +124,97 @@ impl TermField {
     }
 }
 
+/// Terms in the order in which they are found, in one piece of memory: an event has ten to thirty, most of them short.
+#[derive(Clone, Debug, Default)]
+pub struct TermList {
+    bytes: Vec<u8>,
+    /// Where each ends.
+    ends: Vec<u32>,
+}
+
+impl TermList {
+    /// Adds a term, unless its value is empty.
+    pub fn add(&mut self, field: TermField, value: impl fmt::Display) {
+        let begin = self.bytes.len();
+        self.bytes.push(field.number());
+        // Writing to a `Vec` does not fail.
+        let _ = write!(self.bytes, "{value}");
+        self.end(begin);
+    }
+
+    /// Adds a term as it is written, unless it has no value.
+    pub fn push(&mut self, term: &[u8]) {
+        let begin = self.bytes.len();
+        self.bytes.extend_from_slice(term);
+        self.end(begin);
+    }
+
+    fn end(&mut self, begin: usize) {
+        // An event has far less than 4 GiB of text: see the limit on messages.
+        match u32::try_from(self.bytes.len()) {
+            Ok(end) if self.bytes.len() > begin + 1 => self.ends.push(end),
+            Ok(_) | Err(_) => self.bytes.truncate(begin),
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        slices(&self.bytes, &self.ends)
+    }
+}
+
 /// The terms of one event, sorted, without repeats.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Terms(Vec<Box<[u8]>>);
+pub struct Terms {
+    bytes: Box<[u8]>,
+    /// Where each ends.
+    ends: Box<[u32]>,
+}
+
+fn slices<'a>(bytes: &'a [u8], ends: &'a [u32]) -> impl Iterator<Item = &'a [u8]> {
+    let mut begin = 0;
+    ends.iter().map(move |end| {
+        let end = usize::try_from(*end).unwrap_or(usize::MAX);
+        bytes.get(std::mem::replace(&mut begin, end)..end).unwrap_or_default()
+    })
+}
 
 impl Terms {
     /// Sorts terms and drops repeats.
     #[must_use]
-    pub fn new(mut terms: Vec<Box<[u8]>>) -> Self {
-        terms.sort_unstable();
-        terms.dedup();
-        Self(terms)
+    pub fn new(found: &TermList) -> Self {
+        let mut sorted: Vec<&[u8]> = found.iter().collect();
+        sorted.sort_unstable();
+        sorted.dedup();
+        let mut terms =
+            TermList { bytes: Vec::with_capacity(found.bytes.len()), ends: Vec::with_capacity(sorted.len()) };
+        sorted.into_iter().for_each(|term| terms.push(term));
+        Self { bytes: terms.bytes.into(), ends: terms.ends.into() }
     }
 
     /// Gives each term, in order.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        self.0.iter().map(AsRef::as_ref)
+        slices(&self.bytes, &self.ends)
     }
 
     /// Tells whether a term is among them.
     #[must_use]
     pub fn contains(&self, term: &[u8]) -> bool {
-        self.0.binary_search_by(|held| held.as_ref().cmp(term)).is_ok()
+        let (mut low, mut high) = (0, self.ends.len());
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            match self.at(middle).cmp(term) {
+                Ordering::Less => low = middle + 1,
+                Ordering::Equal => return true,
+                Ordering::Greater => high = middle,
+            }
+        }
+        false
+    }
+
+    fn at(&self, index: usize) -> &[u8] {
+        let end = |index: usize| self.ends.get(index).and_then(|end| usize::try_from(*end).ok());
+        let begin = index.checked_sub(1).map_or(Some(0), end);
+        begin.zip(end(index)).and_then(|(begin, end)| self.bytes.get(begin..end)).unwrap_or_default()
     }
 
     /// Gives the values of one field.
@@ -150,5 +223,43 @@ impl Terms {
             let (first, value) = term.split_first()?;
             (*first == field.number()).then(|| std::str::from_utf8(value).ok()).flatten()
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terms_are_sorted_and_stand_once_and_are_found() {
+        let mut found = TermList::default();
+        for (field, value) in [
+            (TermField::Tag, "b"),
+            (TermField::Tag, "a"),
+            (TermField::Stream, "s/t"),
+            (TermField::Tag, ""),
+            (TermField::Tag, "a"),
+            (TermField::Tag, "ab"),
+        ] {
+            found.add(field, value);
+        }
+        found.push(&TermField::Kind.term("3"));
+        let terms = Terms::new(&found);
+        let expected = [
+            TermField::Stream.term("s/t"),
+            TermField::Kind.term("3"),
+            TermField::Tag.term("a"),
+            TermField::Tag.term("ab"),
+            TermField::Tag.term("b"),
+        ];
+        assert_eq!(terms.iter().map(<[u8]>::to_vec).collect::<Vec<_>>(), expected);
+        assert!(expected.iter().all(|term| terms.contains(term)));
+        for absent in
+            [TermField::Tag.term("c"), TermField::Tag.term(""), TermField::Entity.term("a"), Vec::new()]
+        {
+            assert!(!terms.contains(&absent), "{absent:?}");
+        }
+        assert_eq!(terms.values(TermField::Tag).collect::<Vec<_>>(), ["a", "ab", "b"]);
+        assert_eq!(Terms::new(&TermList::default()), Terms::default());
     }
 }

@@ -19,6 +19,9 @@ pub const FILTER_VALUES_MAX: usize = 1_000;
 /// Most saved timelines that a filter names.
 pub const FILTER_TIMELINES_MAX: usize = 16;
 
+/// Most terms that [`Filter::needed_terms`] gives.
+const NEEDED_TERMS_MAX: usize = 32;
+
 /// Asks for events: every clause must hold.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter {
@@ -103,6 +106,13 @@ impl Needle {
             Self::Term(TermField::Category.term(prefix))
         } else {
             Self::StreamPrefix(prefix.to_owned())
+        }
+    }
+
+    const fn as_term(&self) -> Option<&[u8]> {
+        match self {
+            Self::Term(term) => Some(term.as_slice()),
+            Self::StreamPrefix(_) => None,
         }
     }
 
@@ -217,6 +227,16 @@ impl Filter {
     pub fn score(&self, position: Position) -> i64 {
         let found = self.texts.iter().filter_map(|text| text.found.as_ref());
         found.map(|found| found.score(position)).fold(0, i64::saturating_add)
+    }
+
+    /// Gives terms of which every event that matches has one at least; nothing where none can be named so.
+    #[must_use]
+    pub fn needed_terms(&self) -> Option<Vec<&[u8]>> {
+        // A long term is likely a name, a short one the number of a kind, a country or a currency.
+        let length = |terms: &Vec<&[u8]>| terms.iter().map(|term| term.len()).min();
+        let named = self.clauses.iter().filter(|clause| clause.len() <= NEEDED_TERMS_MAX);
+        let terms = named.filter_map(|clause| clause.iter().map(Needle::as_term).collect());
+        terms.max_by_key(length)
     }
 
     /// Tells whether an event matches; without its words nothing matches that asks for some.

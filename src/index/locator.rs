@@ -3,8 +3,7 @@
 //! A new event has an id that no part holds, and often a stream that none does: without this, every append would search
 //! every part in vain, and slow down as the log grows.
 
-use std::hash::{BuildHasher as _, RandomState};
-
+use ahash::RandomState;
 use hashbrown::HashTable;
 
 /// Tables grow by moving all that they hold; so many tables are each small enough to do it within a millisecond at ten

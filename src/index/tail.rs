@@ -1,9 +1,10 @@
 //! The tail: the last positions, folded one by one before their append is acknowledged.
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::ops::Bound;
 
+use ahash::HashMap;
 use roaring::RoaringBitmap;
 
 use super::part::AmountRow;

@@ -5,11 +5,13 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::{
     AmountQualifier, Bounds, Currency, EventFacts, EventId, Kind, KnowledgeLink, LinkType, Money, Position,
-    RecordForm, RecordedFacts, Revision, Stage, StreamName, TermField, Terms, Timestamp, TransferFacts,
+    RecordForm, RecordedFacts, Revision, Stage, StreamName, TermField, TermList, Terms, Timestamp,
+    TransferFacts,
 };
 
 fn facts(position: u64, start: i32, tags: &[u8], link: Option<u64>) -> RecordedFacts {
-    let terms = tags.iter().map(|tag| TermField::Tag.term(&tag.to_string()).into_boxed_slice());
+    let mut terms = TermList::default();
+    tags.iter().for_each(|tag| terms.add(TermField::Tag, tag));
     RecordedFacts {
         form: RecordForm::Whole,
         event: EventFacts {
@@ -25,7 +27,7 @@ fn facts(position: u64, start: i32, tags: &[u8], link: Option<u64>) -> RecordedF
             qualified: start % 2 == 0,
             known_at: Some(Timestamp(i64::from(start))),
             published_by: None,
-            terms: Terms::new(terms.collect()),
+            terms: Terms::new(&terms),
             knowledge_links: Vec::new(),
             other_link_targets: Vec::new(),
             transfer: (position.is_multiple_of(2)).then(|| transfer(position)),

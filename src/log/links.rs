@@ -1,6 +1,6 @@
 //! Whether the links of a request may be recorded: targets are there, and chains of revisions stay chains.
 
-use std::collections::{HashMap, HashSet};
+use ahash::{HashMap, HashSet};
 
 use super::admission::{Admission, offset};
 use super::append::{AppendRequest, Proposal};
@@ -110,7 +110,7 @@ impl Admission<'_> {
         };
         let retracted = added.iter().filter(|edge| edge.link_type == LinkType::Retracts);
         let mut pending: Vec<Position> = retracted.map(|edge| edge.target).collect();
-        let mut seen = HashSet::new();
+        let mut seen = HashSet::default();
         while let Some(carrier) = pending.pop() {
             for edge in self.edges_of(own, carrier) {
                 if !seen.insert(edge.target) {

@@ -23,6 +23,7 @@ pub mod proofs;
 pub mod queue;
 pub mod reader;
 pub mod rebuild;
+pub mod recent;
 pub mod repair;
 pub mod restore;
 pub mod scan;
@@ -55,6 +56,7 @@ pub use open::{LogConfig, OpenProgress, OpenReport};
 pub use proofs::Proofs;
 pub use queue::QueueLimits;
 pub use reader::Reader;
+pub use recent::Recent;
 pub use restore::{RestoreError, restore};
 pub use scan::{Batch, BatchLimits, Scan};
 pub use verify::{Finding, VerifyEvent, VerifyReport, verify_directory};
@@ -77,6 +79,7 @@ pub struct Log {
     proofs: Arc<Proofs>,
     words: Arc<Engine>,
     signer: Signer,
+    recent: Arc<Recent>,
     head: watch::Receiver<Head>,
     queue: Arc<Queue>,
     clock: Arc<dyn Clock>,
@@ -88,6 +91,21 @@ pub struct Log {
     directory: Option<PathBuf>,
     /// Held for as long as the log is open: one process at a time. The last field, so that it is released last.
     lock: Option<std::fs::File>,
+}
+
+/// An append that the writer has; dropping it does not stop the append.
+#[derive(Debug)]
+pub struct Appending(oneshot::Receiver<Result<Appended, AppendError>>);
+
+impl Appending {
+    /// Waits until the events are on disk, or refused.
+    ///
+    /// # Errors
+    /// As [`Log::append`].
+    pub async fn outcome(self) -> Result<Appended, AppendError> {
+        // The writer answers every request it takes; a lost answer means that it panicked.
+        self.0.await.unwrap_or(Err(AppendError::OutcomeUnknown))
+    }
 }
 
 impl Log {
@@ -113,6 +131,13 @@ impl Log {
     #[must_use]
     pub fn index(&self) -> &Index {
         &self.index
+    }
+
+    /// Gives the last rounds, as far as they are held in memory. They may be ahead of the head by one that is being
+    /// acknowledged.
+    #[must_use]
+    pub fn recent(&self) -> &Recent {
+        &self.recent
     }
 
     /// Gives the clock.
@@ -186,8 +211,19 @@ impl Log {
     pub async fn append(&self, request: AppendRequest) -> Result<Appended, AppendError> {
         let (reply, answer) = oneshot::channel();
         self.queue.push(Work::Append(Pending { request, reply }))?;
-        // The writer answers every request it takes; a lost answer means that it panicked.
-        answer.await.unwrap_or(Err(AppendError::OutcomeUnknown))
+        Appending(answer).outcome().await
+    }
+
+    /// Hands an append to the writer, as soon as there is room in its queue, and does not wait for the outcome: appends
+    /// that are handed over one after the other are decided in that order.
+    ///
+    /// # Errors
+    /// [`AppendError::Closing`], [`AppendError::ReadOnly`]; [`AppendError::QueueFull`] for a request that the queue can
+    /// never hold. Nothing was written.
+    pub async fn begin_append(&self, request: AppendRequest) -> Result<Appending, AppendError> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.push_when_room(Work::Append(Pending { request, reply })).await?;
+        Ok(Appending(answer))
     }
 
     /// Takes the content of an event away, from every file, and returns when it is gone. Appends wait meanwhile.

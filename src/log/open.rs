@@ -14,6 +14,7 @@ use super::error::{OpenError, ReadError, causes};
 use super::head::Head;
 use super::queue::{Queue, QueueLimits};
 use super::rebuild::{self, chain_at};
+use super::recent::Recent;
 use super::seal::{FULL_TAILS_MAX, Sealer};
 use super::sequencer::Sequencer;
 use super::words::WordKeeper;
@@ -165,6 +166,7 @@ impl Log {
         let sealing = Arc::new(Mutex::new(()));
         let (publish, head) = watch::channel(Head::from(tail));
         let queue = Arc::new(Queue::new(limits));
+        let recent = Arc::new(Recent::default());
         let (full_tails, to_seal) = sync_channel(FULL_TAILS_MAX);
         let sequencer = Sequencer {
             journal: Arc::clone(&journal),
@@ -177,6 +179,7 @@ impl Log {
             words: Arc::clone(&words),
             sealing: Arc::clone(&sealing),
             reserve: reserve.clone(),
+            recent: Arc::clone(&recent),
         };
         let proofs = Arc::new(Proofs::new(Arc::clone(&journal), segments.clone()));
         let sealer = Sealer {
@@ -205,6 +208,7 @@ impl Log {
             proofs,
             words,
             signer,
+            recent,
             head,
             queue,
             clock,

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use parking_lot::{Condvar, Mutex};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::erase::{EraseError, Erased};
 use super::{AppendError, AppendRequest, Appended, QueueFull};
@@ -82,6 +82,16 @@ pub struct Queue {
     limits: QueueLimits,
     state: Mutex<State>,
     arrived: Condvar,
+    /// Tells those who wait for room that something was taken.
+    room: Notify,
+}
+
+/// What became of a request that was offered.
+enum Offered {
+    Taken,
+    /// There is no room for it: it is given back.
+    Full(Work, QueueFull),
+    Refused(AppendError),
 }
 
 #[derive(Debug, Default)]
@@ -90,6 +100,29 @@ struct State {
     bytes: usize,
     closed: bool,
     poisoned: bool,
+}
+
+impl State {
+    fn take_round(&mut self) -> Round {
+        let (mut round, mut events, mut bytes) = (Vec::new(), 0_usize, 0_usize);
+        while let Some(next) = self.waiting.front() {
+            let request = next.request();
+            events += request.events.len();
+            bytes += request.events.iter().map(|event| event.content.len()).sum::<usize>();
+            let full = events > ROUND_EVENTS_MAX || bytes > ROUND_BYTES_MAX;
+            if !round.is_empty() && (full || matches!(next, Work::Erase(_))) {
+                break;
+            }
+            let cost = request.cost_bytes();
+            self.bytes = self.bytes.saturating_sub(cost);
+            match self.waiting.pop_front() {
+                Some(Work::Append(pending)) => round.push(pending),
+                Some(Work::Erase(pending)) => return Round::Erase(pending),
+                None => break,
+            }
+        }
+        Round::Append(round)
+    }
 }
 
 impl Queue {
@@ -104,19 +137,50 @@ impl Queue {
     /// # Errors
     /// [`AppendError::QueueFull`] and [`AppendError::Closing`]; nothing was taken.
     pub fn push(&self, work: Work) -> Result<(), AppendError> {
+        match self.offer(work) {
+            Offered::Taken => Ok(()),
+            Offered::Full(_, full) => Err(full.into()),
+            Offered::Refused(error) => Err(error),
+        }
+    }
+
+    /// Adds a request as soon as there is room for it.
+    ///
+    /// # Errors
+    /// [`AppendError::Closing`]; [`AppendError::QueueFull`] for a request that is larger than the queue.
+    pub async fn push_when_room(&self, mut work: Work) -> Result<(), AppendError> {
+        loop {
+            // Before the look: what is taken after it must not be missed.
+            let mut room = std::pin::pin!(self.room.notified());
+            room.as_mut().enable();
+            match self.offer(work) {
+                Offered::Taken => return Ok(()),
+                Offered::Full(_, full) if full.requests == 0 => return Err(full.into()),
+                Offered::Full(back, _) => work = back,
+                Offered::Refused(error) => return Err(error),
+            }
+            room.await;
+        }
+    }
+
+    fn offer(&self, work: Work) -> Offered {
         let cost = work.request().cost_bytes();
         let mut state = self.state.lock();
         if state.closed {
-            return Err(if state.poisoned { AppendError::ReadOnly } else { AppendError::Closing });
+            return Offered::Refused(if state.poisoned {
+                AppendError::ReadOnly
+            } else {
+                AppendError::Closing
+            });
         }
         let requests = state.waiting.len();
         if requests >= self.limits.requests_max || state.bytes.saturating_add(cost) > self.limits.bytes_max {
-            return Err(QueueFull { requests, bytes: state.bytes }.into());
+            return Offered::Full(work, QueueFull { requests, bytes: state.bytes });
         }
         state.bytes += cost;
         state.waiting.push_back(work);
         self.arrived.notify_one();
-        Ok(())
+        Offered::Taken
     }
 
     /// Takes what waits, up to the limits of a round, and waits for it if there is nothing. `None` after
@@ -129,30 +193,17 @@ impl Queue {
             }
             self.arrived.wait(&mut state);
         }
-        let (mut round, mut events, mut bytes) = (Vec::new(), 0_usize, 0_usize);
-        while let Some(next) = state.waiting.front() {
-            let request = next.request();
-            events += request.events.len();
-            bytes += request.events.iter().map(|event| event.content.len()).sum::<usize>();
-            let full = events > ROUND_EVENTS_MAX || bytes > ROUND_BYTES_MAX;
-            if !round.is_empty() && (full || matches!(next, Work::Erase(_))) {
-                break;
-            }
-            let cost = request.cost_bytes();
-            state.bytes = state.bytes.saturating_sub(cost);
-            match state.waiting.pop_front() {
-                Some(Work::Append(pending)) => round.push(pending),
-                Some(Work::Erase(pending)) => return Some(Round::Erase(pending)),
-                None => break,
-            }
-        }
-        Some(Round::Append(round))
+        let round = state.take_round();
+        drop(state);
+        self.room.notify_waiters();
+        Some(round)
     }
 
     /// Takes no more requests; the writer ends when it has taken those that wait.
     pub fn close(&self) {
         self.state.lock().closed = true;
         self.arrived.notify_all();
+        self.room.notify_waiters();
     }
 
     /// Gives up what waits: nobody will write it. Those who wait learn that the outcome is unknown.
@@ -162,6 +213,8 @@ impl Queue {
         state.poisoned |= panicked;
         state.bytes = 0;
         state.waiting.clear();
+        drop(state);
+        self.room.notify_waiters();
     }
 
     /// Remembers that a commit failed.

@@ -48,6 +48,12 @@ impl Scan {
         Self { filter, known_at, direction, reader: log.reader() }
     }
 
+    /// Gives what is looked for.
+    #[must_use]
+    pub const fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
     /// Reads the next batch. Forward: from (`from`, `bound`]. Backward: from [`bound`, `from`).
     ///
     /// Gives an empty batch where nothing matches in the part of the index that it looked at: go on after

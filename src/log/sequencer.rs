@@ -15,6 +15,7 @@ use super::error::{AppendError, causes};
 use super::head::Head;
 use super::queue::{Pending, PendingErase, Queue, Round};
 use super::reader::Reader;
+use super::recent::{self, Recent};
 use super::stage::Stage;
 use crate::clock::Clock;
 use crate::codec::erased::Erasure;
@@ -40,6 +41,7 @@ pub struct Sequencer {
     /// come after.
     pub(super) sealing: Arc<Mutex<()>>,
     pub(super) reserve: Option<Arc<Reserve>>,
+    pub(super) recent: Arc<Recent>,
 }
 
 /// Why a round could not be written.
@@ -111,6 +113,8 @@ impl Sequencer {
             // Which of two databases is in use is known when the store is opened again.
             self.queue.poison();
         }
+        // Also where it failed halfway: what is read again is as it stands.
+        self.recent.clear();
         done?;
         info!(%position, "the content of an event was erased");
         Ok(Erased { position, already: false })
@@ -155,10 +159,10 @@ impl Sequencer {
             waiting.into_iter().for_each(|(reply, answer)| answer_with(reply, Ok(answer)));
             return;
         }
-        self.write(&head, &stage, waiting);
+        self.write(&head, stage, waiting);
     }
 
-    fn write(&self, head: &Head, stage: &Stage, mut waiting: Vec<Waiting>) {
+    fn write(&self, head: &Head, stage: Stage, mut waiting: Vec<Waiting>) {
         if seeded::on(Bug::AckBeforeFlush) {
             waiting.drain(..).for_each(|(reply, answer)| answer_with(reply, Ok(answer)));
         }
@@ -167,7 +171,7 @@ impl Sequencer {
             let position = last.map_or(head.position, |record| record.position);
             self.head.send_replace(Head { position, ..head.clone() });
         }
-        if let Err(cause) = self.commit(head, stage) {
+        if let Err(cause) = self.commit(head, &stage) {
             if let RoundError::DiskFull(full) = cause {
                 waiting.into_iter().for_each(|(reply, _)| answer_with(reply, Err(full.into())));
                 return;
@@ -188,7 +192,10 @@ impl Sequencer {
                 error!("the sealing thread is gone; segments stay in memory");
             }
         }
-        self.head.send_replace(self.journal.tail().into());
+        let tail = self.journal.tail();
+        // Before the head moves: who sees the head finds the round.
+        self.recent.push(recent::Round::new(stage.facts, stage.records, tail.chain));
+        self.head.send_replace(tail.into());
         for (reply, answer) in waiting {
             answer_with(reply, Ok(answer));
         }

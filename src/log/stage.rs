@@ -1,7 +1,8 @@
 //! What a round has accepted so far: on its way to disk, already binding for the requests after it.
 
-use std::collections::HashMap;
 use std::ops::Range;
+
+use ahash::HashMap;
 
 use super::append::{AppendRequest, Appended, AppendedEvent, Proposal};
 use crate::codec::server_fields;
@@ -38,9 +39,9 @@ impl Stage {
             facts: Vec::new(),
             records: Vec::new(),
             caveats: Vec::new(),
-            ids: HashMap::new(),
-            revisions: HashMap::new(),
-            edges: HashMap::new(),
+            ids: HashMap::default(),
+            revisions: HashMap::default(),
+            edges: HashMap::default(),
         }
     }
 

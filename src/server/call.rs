@@ -18,7 +18,7 @@ use tower::{Layer, Service};
 use tracing::debug;
 
 use crate::clock::Stopwatch;
-use crate::wire::{RequestError, status};
+use crate::wire::{RequestError, codec, status};
 
 /// tonic watches the same deadline from outside; ours comes first by this much, so that its code is the one sent.
 const AHEAD: Duration = Duration::from_millis(2);
@@ -102,24 +102,11 @@ fn deadline_passed() -> Status {
 
 /// Gives tonic's own answers to messages that it cannot take the reasons that all other errors have.
 fn explained(response: Response<Body>, bytes_max: usize) -> Response<Body> {
-    let Some(status) = Status::from_header_map(response.headers()) else { return response };
-    if !status.details().is_empty() {
-        return response;
-    }
-    let said = status.message();
-    let code = status.code();
-    let too_large = (code == Code::OutOfRange && said.contains("message length too large"))
-        || (code == Code::ResourceExhausted && said.starts_with("Error decompressing: size limit"));
-    let unreadable = code == Code::Internal
-        && ["Error decompressing", "Missing request message", "protocol error"]
-            .iter()
-            .any(|beginning| said.starts_with(beginning));
-    if too_large {
-        status::request_error(&RequestError::MessageTooLarge { bytes_max }).into_http()
-    } else if unreadable {
-        status::request_error(&RequestError::NotProtobuf { reason: said.to_owned() }).into_http()
-    } else {
-        response
+    match Status::from_header_map(response.headers()) {
+        Some(status) if status.details().is_empty() => {
+            codec::explained(&status, bytes_max).map_or(response, |status| status.into_http())
+        }
+        Some(_) | None => response,
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod call;
 pub mod config;
+pub mod lingering;
 pub mod telemetry;
 
 use std::future::Future;
@@ -14,8 +15,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_stream::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
@@ -27,6 +30,7 @@ use tracing::{error, info, warn};
 
 use call::CallLayer;
 pub use config::{Config, ConfigError, LogFormat, Overrides};
+use lingering::Lingering;
 
 use crate::clock::{Clock as _, System};
 use crate::log::error::causes;
@@ -85,6 +89,26 @@ const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
 const HTTP2_KEEPALIVE: Duration = Duration::from_secs(20);
 /// How long a ping may stay unanswered.
 const HTTP2_KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// What a client may send ahead in one call, in bytes: a second of uploading over a slow line, and more than a batch.
+pub const STREAM_WINDOW_BYTES: u32 = 1_024 * 1_024;
+/// What a client may send ahead over one connection, in bytes. Wider than the window of a call: with the same size, one
+/// call that is not read from stops all others of its connection.
+pub const CONNECTION_WINDOW_BYTES: u32 = 8 * STREAM_WINDOW_BYTES;
+/// Most threads for work that may wait for the disk. As many queries run at once as the limits allow, fewer than this;
+/// and hundreds of threads that read make sled many times slower than a few do.
+const BLOCKING_THREADS_MAX: usize = 96;
+
+/// Makes the threads that a server runs on.
+///
+/// # Errors
+/// When they cannot be started.
+pub fn runtime(name: &str) -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .thread_name(name)
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .enable_all()
+        .build()
+}
 
 const SERVICES: &[&str] = &[
     "",
@@ -284,8 +308,11 @@ async fn serve(
 ) -> Result<(), tonic::transport::Error> {
     // Without TCP_NODELAY a single small message waits some 40 ms for the other side's delayed acknowledgement.
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(TCP_KEEPALIVE));
+    let incoming = incoming.map(|accepted| accepted.map(Lingering::from));
     tonic::transport::Server::builder()
         .layer(CallLayer { message_bytes_max: config.limits.message_bytes_max })
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_concurrent_streams(config.connection_streams_max)
         // A client that cancels as many calls as it may have open must not lose its other calls with them; h2's
         // own limit of 20, against rapid resets (CVE-2023-44487), closes the whole connection.

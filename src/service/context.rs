@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -15,6 +15,7 @@ use crate::log::error::{ReadError, causes};
 use crate::log::{AppendError, EraseError, Log};
 use crate::projection::series::Books;
 use crate::search::SearchError;
+use crate::subscription::Fanout;
 use crate::wire::{Limits, RequestError, status};
 
 /// Most backups made at once; others wait.
@@ -51,6 +52,8 @@ pub struct Context {
     proofs: Arc<Semaphore>,
     backups: Arc<Semaphore>,
     pub(super) books: Arc<Books>,
+    /// Started with the first follower.
+    fanout: Arc<OnceLock<Arc<Fanout>>>,
 }
 
 impl Context {
@@ -81,6 +84,7 @@ impl Context {
             proofs,
             backups,
             books,
+            fanout: Arc::default(),
         }
     }
 
@@ -96,6 +100,12 @@ impl Context {
             }
             Phase::Stopping => Err(status::request_error(&RequestError::ShuttingDown)),
         }
+    }
+
+    /// Gives what tells followers of the log.
+    #[must_use]
+    pub fn fanout(&self, log: &Arc<Log>) -> Arc<Fanout> {
+        Arc::clone(self.fanout.get_or_init(|| Fanout::start(log, self.shutdown.clone())))
     }
 
     /// Takes a place among the open subscriptions.

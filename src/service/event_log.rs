@@ -1,31 +1,22 @@
 //! `EventLogService`.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
-use futures_util::Stream;
+use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
-use super::Context;
 use super::context::refused;
+use super::{Context, Messages};
 use crate::domain::{Invalid, Position};
-use crate::journal::Record;
-use crate::log::{AppendRequest, Log};
+use crate::log::Log;
 use crate::pb;
 use crate::pb::event_log_service_server::EventLogService;
 use crate::subscription::{Events, Machine, follow};
 use crate::wire::decode::{self, Start};
-use crate::wire::{RequestError, append, encode};
-
-/// Appends smaller than this are checked where they arrive; larger ones on a thread of their own, so that other
-/// calls of the same connection go on.
-const CHECKED_IN_PLACE_MAX: usize = 32;
-
-/// A stream of messages.
-type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+use crate::wire::{RequestError, encode};
 
 /// The log, over gRPC.
 #[derive(Clone, Debug)]
@@ -37,10 +28,17 @@ impl EventLogService for EventLog {
         &self,
         request: Request<pb::AppendEventsRequest>,
     ) -> Result<Response<pb::AppendEventsResponse>, Status> {
-        let log = self.0.log()?;
-        let request = self.checked(Arc::clone(&log), request.into_inner()).await?;
-        let appended = log.append(request).await.map_err(|error| self.0.append_failed(&error))?;
+        let appended = self.0.append(request.into_inner()).await?;
         Ok(Response::new(encode::appended(&appended)))
+    }
+
+    type AppendStreamStream = Messages<pb::AppendStreamResponse>;
+
+    async fn append_stream(
+        &self,
+        request: Request<Streaming<pb::AppendStreamRequest>>,
+    ) -> Result<Response<Self::AppendStreamStream>, Status> {
+        Ok(Response::new(self.0.append_stream(request.into_inner())?))
     }
 
     async fn get_event(
@@ -115,12 +113,19 @@ impl EventLogService for EventLog {
         let store = log.store_id();
         let filter = self.0.resolved_soon(&log, request.filter, head).await?;
         let events = Events::new(&log, filter);
-        tokio::spawn(follow(log, events, machine, out, self.0.shutdown.clone()));
+        tokio::spawn(follow(
+            Arc::clone(&log),
+            self.0.fanout(&log),
+            events,
+            machine,
+            out,
+            self.0.shutdown.clone(),
+        ));
         let context = self.0.clone();
         let messages = ReceiverStream::new(items).map(move |item| {
             // The place is given back when the stream is dropped.
             let _held = &permit;
-            let events = |records: Vec<Record>| context.batch(&records).map(encode::subscription_events);
+            let events = |events: Vec<Bytes>| Ok(encode::subscription_events(pb::EventBatch { events }));
             tokio_stream::iter(context.streamed(item, store, |signal| signal, events))
         });
         Ok(Response::new(Box::pin(futures_util::StreamExt::flatten(messages))))
@@ -132,33 +137,6 @@ impl EventLogService for EventLog {
     ) -> Result<Response<pb::GetHeadResponse>, Status> {
         let log = self.0.log()?;
         Ok(Response::new(encode::head(&log.head(), log.store_id())))
-    }
-}
-
-impl EventLog {
-    /// Checks an append and makes it ready for the writer.
-    async fn checked(
-        &self,
-        log: Arc<Log>,
-        request: pb::AppendEventsRequest,
-    ) -> Result<AppendRequest, Status> {
-        let limits = self.0.limits;
-        // Saved timelines are looked up, which may wait for the disk.
-        let small = request.events.len() <= CHECKED_IN_PLACE_MAX && request.conditions.is_empty();
-        let context = self.0.clone();
-        let check = move || {
-            let head = log.head().position;
-            let (events, conditions) =
-                append::append(request, &limits, log.ids().as_ref(), (log.clock().now(), head))
-                    .map_err(|error| refused(&error))?;
-            let conditions = context.resolved_conditions(&log, conditions, head)?;
-            let events = events
-                .into_iter()
-                .map(|event| log.propose(event.facts, event.content, event.caveats))
-                .collect();
-            Ok(AppendRequest { events, conditions, recorded_by: String::new() })
-        };
-        if small { self.0.caught(check) } else { self.0.query(move |_| check()).await }
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod agreements;
+pub mod append;
 pub mod backup;
 pub mod context;
 pub mod diff;
@@ -19,6 +20,11 @@ pub mod timeline;
 pub mod visits;
 pub mod watch;
 
+use std::pin::Pin;
+
+use futures_util::Stream;
+use tonic::Status;
+
 pub use admin::Admin;
 pub use agreements::Agreements;
 pub use context::{Context, Phase};
@@ -28,3 +34,6 @@ pub use provenance::Provenance;
 pub use series::Series;
 pub use timeline::Timeline;
 pub use visits::Visits;
+
+/// A stream of messages.
+pub type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;

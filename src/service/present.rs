@@ -1,6 +1,5 @@
 //! Records as the messages that clients see.
 
-use bytes::Bytes;
 use tonic::Status;
 
 use super::Context;
@@ -24,18 +23,8 @@ impl Context {
     /// # Errors
     /// As [`Context::event`].
     pub fn batch(&self, records: &[Record]) -> Result<pb::EventBatch, Status> {
-        // What the server adds is about half of what was written.
-        let written: usize = records.iter().map(|record| record.content.len()).sum();
-        let mut bytes = Vec::with_capacity(written + written / 2 + 64 * records.len());
-        let mut ends = Vec::with_capacity(records.len());
-        for record in records {
-            present::write(record, &mut bytes).map_err(|error| self.read_failed(&error.into()))?;
-            ends.push(bytes.len());
-        }
-        let bytes = Bytes::from(bytes);
-        let mut begin = 0;
-        let events = ends.into_iter().map(|end| bytes.slice(std::mem::replace(&mut begin, end)..end));
-        Ok(pb::EventBatch { events: events.collect() })
+        let events = present::batch(records).map_err(|error| self.read_failed(&error.into()))?;
+        Ok(pb::EventBatch { events })
     }
 
     /// Reads an event.

@@ -2,10 +2,9 @@
 
 use tonic::{Request, Response, Status};
 
-use super::Context;
 use super::context::refused;
 use super::page::Page;
-use super::watch::Messages;
+use super::{Context, Messages};
 use crate::domain::{EventId, Position};
 use crate::filter::Filter;
 use crate::index::Scope;

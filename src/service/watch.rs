@@ -1,17 +1,15 @@
 //! Watches: the entries of a question, and then every change of them.
 
 use std::collections::BTreeSet;
-use std::pin::Pin;
 use std::sync::Arc;
 
-use futures_util::Stream;
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
-use super::Context;
 use super::context::refused;
+use super::{Context, Messages};
 use crate::domain::{EventId, Position, StoreId};
 use crate::journal::Record;
 use crate::log::Log;
@@ -21,9 +19,6 @@ use crate::subscription::{Machine, Piece, Subscription, SubscriptionEnd, Watch, 
 use crate::timeline::{Entry, Followed};
 use crate::wire::watch::{self as wire, Start, WatchEntries};
 use crate::wire::{RequestError, encode};
-
-/// A stream of messages.
-pub type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 impl Context {
     /// Begins a watch.
@@ -54,7 +49,7 @@ impl Context {
         let shared = Arc::clone(&log);
         let watch = self.query(move |_| Ok(Watch::new(&shared, WatchRequest { followed, snapshot }))).await?;
         let (out, items) = mpsc::channel(crate::subscription::driver::BATCHES_AHEAD);
-        tokio::spawn(follow(log, watch, machine, out, self.shutdown.clone()));
+        tokio::spawn(follow(Arc::clone(&log), self.fanout(&log), watch, machine, out, self.shutdown.clone()));
         let context = self.clone();
         let messages = ReceiverStream::new(items).map(move |item| {
             // The place is given back when the stream is dropped.

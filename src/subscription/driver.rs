@@ -6,8 +6,10 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::machine::{Action, Machine, Message};
-use crate::domain::Position;
+use super::fanout::{Fanout, Known, Place, moved};
+use super::machine::{Action, Due, Machine, Message};
+use crate::domain::{Position, Timestamp};
+use crate::filter::Filter;
 use crate::journal::{self, ChainHash};
 use crate::log::error::ReadError;
 use crate::log::{Head, Log};
@@ -34,6 +36,14 @@ pub trait Source: Send + Sized + 'static {
     /// # Errors
     /// [`ReadError`] when the log cannot be read.
     fn next(&mut self, log: &Log, after: Position, up_to: Position) -> Result<Step<Self::Item>, ReadError>;
+
+    /// Gives the filter that all matter must pass, if it can be told from an event alone whether it matters; nothing if
+    /// every event has to be looked at.
+    fn outlook(&self) -> Option<Filter>;
+
+    /// Makes an item of events that are held in memory, as far as fits one, and tells how many of the positions went into
+    /// it; nothing if they are held no more.
+    fn held(&self, log: &Log, positions: &[Position]) -> Option<(Self::Item, usize)>;
 
     /// Gives the chain hash at a position, from what it holds if it can.
     ///
@@ -90,12 +100,14 @@ pub enum SubscriptionEnd {
 /// Follows a log until the reader goes away, the log cannot be read, or `shutdown` comes.
 pub async fn follow<S: Source>(
     log: Arc<Log>,
+    fanout: Arc<Fanout>,
     source: S,
     mut machine: Machine,
     out: mpsc::Sender<Subscription<S::Item>>,
     shutdown: CancellationToken,
 ) {
-    let work = run(&log, source, &mut machine, &out);
+    let news = News::of(&log, &fanout);
+    let work = run(&log, news, source, &mut machine, &out);
     let ended = tokio::select! {
         biased;
         () = shutdown.cancelled() => Some(SubscriptionEnd::ShuttingDown),
@@ -111,17 +123,65 @@ pub async fn follow<S: Source>(
     }
 }
 
+/// How a follower learns that there is something to do.
+struct News<'a> {
+    fanout: &'a Arc<Fanout>,
+    head: watch::Receiver<Head>,
+    /// Taken at the live edge, where others are told at the same time.
+    place: Option<Place>,
+}
+
+impl<'a> News<'a> {
+    fn of(log: &Log, fanout: &'a Arc<Fanout>) -> Self {
+        Self { fanout, head: log.watch(), place: None }
+    }
+
+    /// Gives the position up to which there may be something, and lets the machine pass over what is known to be nothing.
+    fn look(&mut self, machine: &mut Machine, now: Timestamp) -> Position {
+        let Some(place) = &self.place else { return self.head.borrow_and_update().position };
+        let (seen, clear) = place.progress(machine.position());
+        machine.evaluated(clear, false, now);
+        // It may have been ahead of the fan-out when it joined.
+        seen.max(machine.position())
+    }
+
+    fn take(&self, after: Position, up_to: Position) -> Known {
+        self.place.as_ref().map_or(Known::Nothing(up_to), |place| place.take(after, up_to))
+    }
+
+    /// Waits until there is something, or a moment comes; a follower that waits for the first time joins the others.
+    async fn wait(&mut self, outlook: Option<Filter>, now: Timestamp, until: Timestamp, due: Due) {
+        let micros = |until: Timestamp| u64::try_from(until.0.saturating_sub(now.0)).unwrap_or_default();
+        if let Some(place) = &self.place {
+            let until = place.expect(Some(due)).map_or(until, |reached| reached.min(until));
+            tokio::select! {
+                () = place.woken() => {}
+                () = tokio::time::sleep(Duration::from_micros(micros(until))) => {}
+            }
+        } else if let Some(filter) = outlook {
+            // What came meanwhile is seen at the next look.
+            self.place = Some(self.fanout.join(filter));
+        } else {
+            tokio::select! {
+                // Without a writer the head stays where it is; reads and signs of life go on.
+                () = moved(&mut self.head) => {}
+                () = tokio::time::sleep(Duration::from_micros(micros(until))) => {}
+            }
+        }
+    }
+}
+
 async fn run<S: Source>(
     log: &Arc<Log>,
+    mut news: News<'_>,
     source: S,
     machine: &mut Machine,
     out: &mpsc::Sender<Subscription<S::Item>>,
 ) -> Option<SubscriptionEnd> {
-    let mut head = log.watch();
     let mut source = Some(source);
     loop {
         let now = log.clock().now();
-        let durable = head.borrow_and_update().position;
+        let durable = news.look(machine, now);
         match machine.next(durable, now) {
             Action::Send(message) => {
                 let chain = match message {
@@ -145,9 +205,7 @@ async fn run<S: Source>(
                 Err(error) => return Some(SubscriptionEnd::Failed(error)),
             },
             Action::Scan { after, up_to } => {
-                let work =
-                    blocking(log, source.take()?, move |source, log| source.next(log, after, up_to)).await;
-                let step = match work {
+                let step = match evaluate(log, source.take()?, news.take(after, up_to), after).await {
                     Ok((back, step)) => {
                         source = Some(back);
                         step
@@ -164,28 +222,41 @@ async fn run<S: Source>(
                 // Only what was handed over counts as evaluated.
                 machine.evaluated(step.evaluated, sent, log.clock().now());
             }
-            Action::Wait { until } => {
-                let micros = u64::try_from(until.0.saturating_sub(now.0)).unwrap_or_default();
-                let pause = tokio::time::sleep(Duration::from_micros(micros));
-                tokio::select! {
-                    // Without a writer the head stays where it is; reads and signs of life go on.
-                    () = moved(&mut head) => {}
-                    () = pause => {}
-                }
+            Action::Wait { until, due } => {
+                let outlook = if news.place.is_none() { source.as_ref()?.outlook() } else { None };
+                news.wait(outlook, now, until, due).await;
             }
         }
     }
 }
 
-/// Comes when the head moves; never, when there is no writer any more.
-async fn moved(head: &mut watch::Receiver<Head>) {
-    if head.changed().await.is_err() {
-        std::future::pending::<()>().await;
-    }
+/// Evaluates positions after one: from memory where it is known what matches and the events are still held, else from the
+/// index and the log.
+async fn evaluate<S: Source>(
+    log: &Arc<Log>,
+    source: S,
+    known: Known,
+    after: Position,
+) -> Result<(S, Step<S::Item>), ReadError> {
+    let up_to = match known {
+        Known::Matches(positions, up_to) if positions.is_empty() => {
+            return Ok((source, Step { item: None, lost: None, evaluated: up_to }));
+        }
+        Known::Matches(positions, up_to) => {
+            if let Some((item, count)) = source.held(log, &positions) {
+                // What did not fit is found in the index: it is noted no more.
+                let rest = positions.get(count).map_or(up_to, |next| Position(next.0.saturating_sub(1)));
+                return Ok((source, Step { item: Some(item), lost: None, evaluated: rest }));
+            }
+            up_to
+        }
+        Known::Nothing(up_to) => up_to,
+    };
+    blocking(log, source, move |source, log| source.next(log, after, up_to)).await
 }
 
-/// Gives the chain hash at a position, and the source back. At the head it is known; elsewhere the source often holds the
-/// frame, and if not, one is read.
+/// Gives the chain hash at a position, and the source back. At the head, and where a recent round ends, it is known;
+/// elsewhere the source often holds the frame, and if not, one is read.
 async fn chain_at<S: Source>(
     log: &Arc<Log>,
     mut source: S,
@@ -194,6 +265,9 @@ async fn chain_at<S: Source>(
     let head = log.head();
     if position == head.position {
         return (Some(source), Some(head.chain));
+    }
+    if let Some(chain) = log.recent().chain_at(position) {
+        return (Some(source), Some(chain));
     }
     let work = tokio::task::spawn_blocking(move || {
         let chain = source.chain_at(position).ok();

@@ -1,15 +1,18 @@
-//! What a subscription to events evaluates positions for: matching records.
+//! What a subscription to events evaluates positions for: matching events.
+
+use bytes::Bytes;
 
 use super::driver::{Source, Step};
+use crate::codec::present;
 use crate::domain::{Position, Timestamp};
 use crate::filter::Filter;
-use crate::journal::{ChainHash, Direction, Record};
+use crate::journal::{ChainHash, Direction};
 use crate::log::error::ReadError;
 use crate::log::{BatchLimits, Log, Scan};
 
 const LIMITS: BatchLimits = BatchLimits { records_max: 256, bytes_max: 256 * 1_024 };
 
-/// Matching records, in position order.
+/// Matching events as clients see them, encoded, in position order.
 #[derive(Debug)]
 pub struct Events(Scan);
 
@@ -22,7 +25,7 @@ impl Events {
 }
 
 impl Source for Events {
-    type Item = Vec<Record>;
+    type Item = Vec<Bytes>;
 
     fn open(&mut self, _log: &Log) -> Result<Option<Self::Item>, ReadError> {
         Ok(None)
@@ -30,8 +33,26 @@ impl Source for Events {
 
     fn next(&mut self, log: &Log, after: Position, up_to: Position) -> Result<Step<Self::Item>, ReadError> {
         let batch = self.0.next(log, after, up_to, LIMITS)?;
-        let item = (!batch.records.is_empty()).then_some(batch.records);
+        let item = (!batch.records.is_empty()).then(|| present::batch(&batch.records)).transpose()?;
         Ok(Step { item, lost: batch.lost, evaluated: batch.evaluated })
+    }
+
+    fn outlook(&self) -> Option<Filter> {
+        // Words are found by an index of their own.
+        let filter = self.0.filter();
+        filter.words_known_to().is_none().then(|| filter.clone())
+    }
+
+    fn held(&self, log: &Log, positions: &[Position]) -> Option<(Self::Item, usize)> {
+        let mut events = log.recent().presented(positions)?;
+        let mut bytes = 0;
+        let fits = |event: &Bytes| {
+            bytes += event.len();
+            bytes <= LIMITS.bytes_max
+        };
+        let count = events.iter().map(fits).take_while(|fits| *fits).count().max(1);
+        events.truncate(count);
+        Some((events, count))
     }
 
     fn chain_at(&mut self, position: Position) -> Result<ChainHash, ReadError> {

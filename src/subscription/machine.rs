@@ -10,6 +10,9 @@ use crate::domain::{Position, Timestamp};
 
 /// Positions that may be evaluated between two checkpoints.
 pub const CHECKPOINT_POSITIONS: u64 = 1_000;
+/// At the live edge, shortest time between two checkpoints that positions alone make due, in microseconds: under tens of
+/// thousands of events a second, ten thousand idle readers would else be sent more checkpoints than a machine can write.
+pub const LIVE_CHECKPOINT_MICROS: i64 = 1_000_000;
 /// Lag, in positions, from which a live reader counts as behind.
 pub const FELL_BEHIND_POSITIONS: u64 = 10_000;
 
@@ -72,11 +75,22 @@ pub enum Action {
         /// Inclusive.
         up_to: Position,
     },
-    /// Wait until the head moves or the moment comes.
+    /// Wait until there is something to evaluate, the moment comes, or what is due.
     Wait {
         /// The moment.
         until: Timestamp,
+        /// When a checkpoint is due although nothing is to be sent.
+        due: Due,
     },
+}
+
+/// When something is due: at a position, but not before a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// The position.
+    pub position: Position,
+    /// The moment.
+    pub not_before: Timestamp,
 }
 
 /// The state of a subscription.
@@ -167,7 +181,9 @@ impl Machine {
         }
         let due = self.checkpoint_at.plus_micros(self.pace.checkpoint_micros);
         let since = self.evaluated.0.saturating_sub(self.checkpoint.0);
-        if since >= CHECKPOINT_POSITIONS || now >= due {
+        let pause = if self.live { LIVE_CHECKPOINT_MICROS } else { 0 };
+        let not_before = self.checkpoint_at.plus_micros(pause);
+        if now >= due || (since >= CHECKPOINT_POSITIONS && now >= not_before) {
             self.checkpoint = self.evaluated;
             self.checkpoint_at = now;
             return Action::Send(Message::Checkpoint { position: self.evaluated, head });
@@ -187,7 +203,10 @@ impl Machine {
             // last step towards it began.
             self.edge = Some(head);
             // Not beyond the next checkpoint, so that it comes when it is due.
-            let step = CHECKPOINT_POSITIONS - since;
+            let step = match CHECKPOINT_POSITIONS.saturating_sub(since) {
+                0 => CHECKPOINT_POSITIONS,
+                left => left,
+            };
             return Action::Scan { after: self.evaluated, up_to: self.evaluated.plus(step.min(lag)) };
         }
         if !self.live {
@@ -195,7 +214,8 @@ impl Machine {
             self.sign_at = now;
             return Action::Send(Message::CaughtUp { head });
         }
-        Action::Wait { until: due.min(silence) }
+        let position = self.checkpoint.plus(CHECKPOINT_POSITIONS);
+        Action::Wait { until: due.min(silence), due: Due { position, not_before } }
     }
 }
 
@@ -204,6 +224,12 @@ mod tests {
     use super::*;
 
     const PACE: Pace = Pace { checkpoint_micros: 5, heartbeat_micros: 10 };
+
+    /// Waits, with the last checkpoint sent at moment 0.
+    const fn wait(until: i64, position: u64) -> Action {
+        let due = Due { position: Position(position), not_before: Timestamp(LIVE_CHECKPOINT_MICROS) };
+        Action::Wait { until: Timestamp(until), due }
+    }
 
     fn drive(machine: &mut Machine, head: u64, now: i64) -> Vec<Action> {
         let mut actions = Vec::new();
@@ -229,7 +255,7 @@ mod tests {
             Action::Open,
             Action::Send(Message::Checkpoint { position: head, head }),
             Action::Send(Message::CaughtUp { head }),
-            Action::Wait { until: Timestamp(5) },
+            wait(5, 1_007),
         ];
         assert_eq!(drive(&mut machine, 7, 0), expected);
         assert_eq!(machine.resume_after(), head);
@@ -242,7 +268,7 @@ mod tests {
         let expected = [
             Action::Send(Message::Started { head, after: Position(0) }),
             Action::Send(Message::CaughtUp { head }),
-            Action::Wait { until: Timestamp(5) },
+            wait(5, 1_000),
         ];
         assert_eq!(drive(&mut machine, 0, 0), expected);
     }
@@ -281,6 +307,22 @@ mod tests {
             }
         }
         assert_eq!((next, checkpoints), (25_007, 25));
+    }
+
+    #[test]
+    fn at_the_live_edge_positions_alone_make_a_checkpoint_due_once_a_second() {
+        let pace = Pace { checkpoint_micros: 5_000_000, heartbeat_micros: 60_000_000 };
+        let mut machine = Machine::new(Position(0), pace, Timestamp(0));
+        drive(&mut machine, 0, 0);
+        let is_checkpoint = |action: &Action| matches!(action, Action::Send(Message::Checkpoint { .. }));
+        let mut sent = Vec::new();
+        // A thousand positions each 100 ms for ten seconds, then a rest.
+        for step in 1..=150_i64 {
+            let head = u64::try_from(step.min(100)).unwrap() * 1_000;
+            let actions = drive(&mut machine, head, step * 100_000);
+            sent.extend(actions.iter().filter(|action| is_checkpoint(action)).map(|_| step));
+        }
+        assert_eq!(sent, [10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 150]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use super::driver::{Source, Step};
 use crate::codec::erased::{ERASURES_STREAM, EraseOrder};
 use crate::domain::{EventId, Position};
+use crate::filter::Filter;
 use crate::index::{Scope, View};
 use crate::journal::{ChainHash, Record};
 use crate::log::error::ReadError;
@@ -252,6 +253,15 @@ impl Source for Watch {
         };
         let item = (!changes.is_empty()).then_some(Piece::Changes(changes));
         Ok(Step { item, lost: None, evaluated })
+    }
+
+    fn outlook(&self) -> Option<Filter> {
+        // An event changes entries of others by its links, whatever it is itself.
+        None
+    }
+
+    fn held(&self, _log: &Log, _positions: &[Position]) -> Option<(Piece, usize)> {
+        None
     }
 
     fn chain_at(&mut self, position: Position) -> Result<ChainHash, ReadError> {

@@ -1,6 +1,6 @@
 //! Appends, from the wire: every violation of every event and condition at once.
 
-use std::collections::HashSet;
+use ahash::{HashSet, HashSetExt as _};
 
 use super::decode::within;
 use super::filter::filter;
@@ -72,6 +72,22 @@ pub fn append(
         return Err(RequestError::BatchTooLarge { bytes: total, bytes_max: limits.batch_bytes_max });
     }
     Ok((prepared, conditions))
+}
+
+/// Tells whether a condition names a saved timeline, which has to be looked up.
+#[must_use]
+pub fn needs_look_up(request: &pb::AppendEventsRequest) -> bool {
+    fn names_timeline(filter: &pb::Filter) -> bool {
+        !filter.timelines.is_empty() || filter.not.as_deref().is_some_and(names_timeline)
+    }
+    request.conditions.iter().any(|condition| {
+        let filter = match &condition.condition {
+            Some(WireCondition::NoneSince(condition)) => condition.filter.as_ref(),
+            Some(WireCondition::Absent(condition)) => condition.filter.as_ref(),
+            Some(WireCondition::Stream(_)) | None => None,
+        };
+        filter.is_some_and(names_timeline)
+    })
 }
 
 fn conditions(findings: &mut Findings, found: &[pb::Condition]) -> Vec<Condition> {

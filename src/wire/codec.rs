@@ -6,8 +6,8 @@ use std::marker::PhantomData;
 use bytes::{Buf as _, Bytes};
 use prost::{Message, Name};
 use prost_reflect::MessageDescriptor;
-use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder};
+use tonic::{Code, Status};
 use tonic_prost::ProstEncoder;
 
 use super::scan;
@@ -76,6 +76,27 @@ pub fn read<U: Message + Name + Default>(bytes: Bytes) -> Result<U, Status> {
         return Err(status::request_error(&RequestError::TooManyMessages { messages_max: MESSAGES_MAX }));
     }
     U::decode(bytes.clone()).map_err(|error| refuse(&error, descriptor::<U>(), &bytes))
+}
+
+/// Gives what tonic itself says of a message that it cannot take the reason that all other errors have; nothing for other
+/// statuses.
+#[must_use]
+pub fn explained(status: &Status, bytes_max: usize) -> Option<Status> {
+    let said = status.message();
+    let code = status.code();
+    let too_large = (code == Code::OutOfRange && said.contains("message length too large"))
+        || (code == Code::ResourceExhausted && said.starts_with("Error decompressing: size limit"));
+    let unreadable = code == Code::Internal
+        && ["Error decompressing", "Missing request message", "protocol error"]
+            .iter()
+            .any(|beginning| said.starts_with(beginning));
+    if too_large {
+        Some(status::request_error(&RequestError::MessageTooLarge { bytes_max }))
+    } else if unreadable {
+        Some(status::request_error(&RequestError::NotProtobuf { reason: said.to_owned() }))
+    } else {
+        None
+    }
 }
 
 fn descriptor<U: Name>() -> Option<MessageDescriptor> {

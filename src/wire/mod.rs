@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod agreements;
 pub mod append;
+pub mod append_stream;
 pub mod backup;
 pub mod codec;
 pub mod decode;

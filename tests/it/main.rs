@@ -14,6 +14,7 @@
 
 mod agreements;
 mod append;
+mod append_stream;
 mod backup;
 mod clients;
 mod damage;
@@ -24,6 +25,7 @@ mod erase;
 mod errors;
 mod events;
 mod faults;
+mod followers;
 mod funding;
 mod fuzz_corpus;
 mod generate;

@@ -11,8 +11,9 @@ use annals::index::{Scope, Status};
 use annals::journal::Direction;
 use annals::log::{BatchLimits, EraseError, Log, LogConfig, Scan};
 use annals::pb;
-use annals::subscription::{Events, Machine, Message, Pace, Subscription, follow};
+use annals::subscription::{Events, Fanout, Machine, Message, Pace, Subscription, follow};
 use annals::timeline::{self, Certainty, CountRequest, ListRequest};
+use bytes::Bytes;
 use futures_util::future::join_all;
 use prost::Message as _;
 use tokio_util::sync::CancellationToken;
@@ -401,13 +402,18 @@ impl World {
         let pace = Pace { checkpoint_micros: 3_600_000_000, heartbeat_micros: 3_600_000_000 };
         let machine = Machine::new(after, pace, self.now);
         let source = Events::new(&self.log(), filter_of(&filter));
-        let task = follow(self.log(), source, machine, out, CancellationToken::new());
+        let shutdown = CancellationToken::new();
+        let fanout = {
+            let _entered = self.runtime.enter();
+            Fanout::start(&self.log(), shutdown.clone())
+        };
+        let task = follow(self.log(), Arc::clone(&fanout), source, machine, out, CancellationToken::new());
         let task = self.runtime.spawn(task);
         let mut found = Vec::new();
         self.runtime.block_on(async {
             loop {
                 match tokio::time::timeout(Duration::from_secs(20), items.recv()).await.unwrap().unwrap() {
-                    Subscription::Items(records) => found.extend(records),
+                    Subscription::Items(events) => found.extend(events),
                     Subscription::Message { message: Message::CaughtUp { .. }, .. } => break,
                     Subscription::Message { .. } => {}
                     Subscription::Lost(first, last) => panic!("{first} to {last} are lost"),
@@ -416,21 +422,41 @@ impl World {
             }
         });
         let caught_up = self.model.read(&filter, after, self.model.head(), Timestamp::MAX);
-        self.assert_records(&found, &caught_up);
+        self.assert_events(&found, &caught_up);
         self.append(3);
         let expected = self.model.read(&filter, after, self.model.head(), Timestamp::MAX);
         self.runtime.block_on(async {
             while found.len() < expected.len() {
                 let item =
                     tokio::time::timeout(Duration::from_secs(20), items.recv()).await.unwrap().unwrap();
-                if let Subscription::Items(records) = item {
-                    found.extend(records);
+                if let Subscription::Items(events) = item {
+                    found.extend(events);
                 }
             }
             drop(items);
             task.await.unwrap();
         });
-        self.assert_records(&found, &expected);
+        shutdown.cancel();
+        // Its task lets go of the log when it is next run.
+        self.runtime.block_on(async {
+            while Arc::strong_count(&fanout) > 1 {
+                tokio::task::yield_now().await;
+            }
+        });
+        self.assert_events(&found, &expected);
+    }
+
+    /// What followers get is what the log holds, as clients see it.
+    fn assert_events(&self, found: &[Bytes], expected: &[Position]) {
+        let events: Vec<_> = found.iter().map(|event| pb::Event::decode(event.clone()).unwrap()).collect();
+        let positions = events.iter().map(|event| Position(event.position)).collect::<Vec<_>>();
+        assert_eq!(positions, expected);
+        let mut reader = self.log().reader();
+        let records: Vec<_> = expected.iter().map(|position| reader.record(*position).unwrap()).collect();
+        for (event, record) in events.iter().zip(&records) {
+            assert_eq!(event, &annals::codec::present::present(record).unwrap());
+        }
+        self.assert_records(&records, expected);
     }
 
     /// Erases an event; the order is recorded as an event of its own.

@@ -1,41 +1,49 @@
-//! How long each query takes on a store of many events.
+//! What a store of many events costs: how long each query takes, how long it takes to open, its space on disk and in
+//! memory.
 //!
 //! The store is filled through the API with copies of real events: new ids and streams, dates further back by a year a
 //! copy. So terms, histories and series have the shapes of real data, and answers have their sizes.
 
+pub mod figures;
+pub mod load;
+pub mod measure;
+pub mod opening;
+pub mod pieces;
+pub mod process;
 pub mod questions;
 pub mod replicate;
+pub mod report;
+pub mod serving;
+pub mod space;
+pub mod terms;
 
 use std::io::BufRead;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{BufMut as _, Bytes, BytesMut};
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
-use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
 
-use super::cell::Target;
 use super::error::BenchError;
-use super::host::Host;
-use super::null::Prebuilt;
 use super::run::directory;
-use super::samples::percentile_us;
-use super::transport::{APPEND, Client};
-use crate::clock::Stopwatch;
-use questions::{Question, questions};
+use figures::{Figures, Mark, Unit};
+use load::Loaded;
+use measure::QueryRow;
+use process::Memory;
+use questions::{COUNT_MILLION, Question, questions};
 use replicate::Originals;
+pub use report::QueryReport;
+use serving::{Program, Site};
+use space::{Packed, Space};
 
-/// Events of a request while the store is filled.
-const LOAD_EVENTS: usize = 250;
-/// Bytes of a request while the store is filled: below the limit of 1 MiB.
-const LOAD_BYTES: usize = 700 * 1_024;
-/// Fewest measured calls of a query.
-const CALLS_MIN: usize = 5;
-/// Most measured calls of a query.
-const CALLS_MAX: usize = 1_000;
-/// Longest wait until the words of all events can be asked for.
-const WORDS_WAIT_MAX: Duration = Duration::from_secs(1_800);
+/// Disk that a store may take beside what its events would take compressed.
+const DISK_RATIO_MAX: f64 = 1.3;
+/// Memory that an event may take, in bytes.
+const MEMORY_AN_EVENT_MAX: f64 = 120.0;
+/// Time that a count of a million may take, in milliseconds.
+const COUNT_MILLION_MS_MAX: f64 = 50.0;
 
 /// How much is loaded and measured.
 #[derive(Clone, Debug)]
@@ -46,38 +54,32 @@ pub struct QuerySettings {
     pub cell: Duration,
     /// Where the store is made.
     pub directory: Option<PathBuf>,
+    /// What serves.
+    pub program: Program,
+    /// Ends the run after the step that it is at.
+    pub stop: CancellationToken,
 }
 
-/// What was found of one query.
-#[derive(Clone, Debug)]
-pub struct QueryRow {
-    /// The query.
-    pub name: &'static str,
-    /// Calls measured.
-    pub calls: usize,
-    /// Half of them took at most this, in microseconds.
-    pub p50_us: f64,
-    /// 99 of 100 took at most this, in microseconds.
-    pub p99_us: f64,
-    /// Mean size of an answer, in bytes.
-    pub answer_bytes: usize,
+/// What a run goes through, and how far it is.
+struct Steps<'a> {
+    done: usize,
+    all: usize,
+    progress: &'a dyn Fn(usize, usize),
+    stop: &'a CancellationToken,
 }
 
-/// What a run found.
-#[derive(Clone, Debug)]
-pub struct QueryReport {
-    /// Events in the store.
-    pub events: usize,
-    /// How long filling it took.
-    pub loaded_in: Duration,
-    /// How long it took until the first question about words was answered.
-    pub words_in: Duration,
-    /// By query.
-    pub rows: Vec<QueryRow>,
+impl Steps<'_> {
+    fn next(&mut self) -> Result<(), BenchError> {
+        self.done += 1;
+        (self.progress)(self.done, self.all);
+        if self.stop.is_cancelled() { Err(INTERRUPTED) } else { Ok(()) }
+    }
 }
 
-/// Fills a store with copies of events, one a line of each file, and times queries of it; `progress` is told how many
-/// steps are done, of how many.
+const INTERRUPTED: BenchError = BenchError::Fault("it was interrupted");
+
+/// Fills a store with copies of events, one a line of each file, times queries of it and measures the store itself;
+/// `progress` is told how many steps are done, of how many.
 ///
 /// # Errors
 /// [`BenchError`] when a file holds what is no event, or a call fails.
@@ -86,152 +88,136 @@ pub fn run(
     settings: &QuerySettings,
     progress: &dyn Fn(usize, usize),
 ) -> Result<QueryReport, BenchError> {
-    let originals = Originals::read(files)?;
-    let copies = settings.events.div_ceil(originals.events.len().max(1));
-    let host = Host::new()?;
+    let originals = Arc::new(Originals::read(files)?);
+    if originals.events.is_empty() {
+        return Err(BenchError::Fault("the files hold no events"));
+    }
+    let copies = settings.events.div_ceil(originals.events.len()).max(1);
+    let asked = questions(&originals, copies)?;
     let clients =
         tokio::runtime::Builder::new_multi_thread().thread_name("bench-client").enable_all().build()?;
-    let parent = directory(settings.directory.as_deref())?;
-    let running = host.start(Target::Annals, &Prebuilt::default(), &parent)?;
-    let asked = questions(&originals, copies)?;
-    let steps = copies + asked.len();
-    let watch = Stopwatch::start();
-    for copy in 0..copies {
-        clients.block_on(load(running.address, &originals, copy))?;
-        progress(copy + 1, steps);
+    let mut site = Site::new(settings.program.clone(), &directory(settings.directory.as_deref())?)?;
+    let mut steps =
+        Steps { done: 0, all: copies + asked.len() + opening::STEPS, progress, stop: &settings.stop };
+    let mut figures = Figures::default();
+
+    let address = site.start()?.address;
+    let empty = site.memory();
+    let told = |copies_done| progress(copies_done, copies + asked.len() + opening::STEPS);
+    let loaded = clients.block_on(async {
+        tokio::select! {
+            () = settings.stop.cancelled() => Err(INTERRUPTED),
+            loaded = load::load(address, &originals, copies, &told) => loaded,
+        }
+    })?;
+    steps.done = copies;
+    let full = site.memory();
+    let (rows, words_in) = ask_all(&clients, address, &asked, settings.cell, &mut steps)?;
+    let asked_all = site.memory();
+    of_load(&mut figures, &loaded);
+    of_count(&mut figures, &rows);
+    let opened = opening::measure(&mut site, &clients, &loaded, &mut steps)?;
+    let packed = Packed::of(&originals, copies);
+    of_disk(&mut figures, &loaded, &opened.space, packed);
+    let states = [
+        ("empty", empty),
+        ("after loading", full),
+        ("after the queries", asked_all),
+        ("after a warm open", opened.memory),
+    ];
+    of_memory(&mut figures, &states, loaded.events);
+    opened.add_to(&mut figures, loaded.events);
+    let child = site.is_child();
+    site.close()?;
+    Ok(QueryReport { events: loaded.events, loaded_in: loaded.took, words_in, child, rows, figures })
+}
+
+impl Site {
+    /// Gives the memory of the child that runs.
+    fn memory(&self) -> Option<Memory> {
+        self.pid().and_then(process::memory)
     }
-    let loaded_in = watch.elapsed();
+}
+
+fn ask_all(
+    clients: &Runtime,
+    address: SocketAddr,
+    asked: &[Question],
+    cell: Duration,
+    steps: &mut Steps<'_>,
+) -> Result<(Vec<QueryRow>, Duration), BenchError> {
     let mut rows = Vec::new();
     let mut words_in = Duration::ZERO;
-    for (done, question) in asked.iter().enumerate() {
+    for question in asked {
         if question.words && words_in == Duration::ZERO {
-            words_in = clients.block_on(wait_for_words(running.address, question))?;
+            words_in = clients.block_on(measure::wait_for_words(address, question))?;
         }
-        rows.push(clients.block_on(measure(running.address, question, settings.cell))?);
-        progress(copies + done + 1, steps);
+        rows.push(clients.block_on(measure::measure(address, question, cell))?);
+        steps.next()?;
     }
-    host.stop(running)?;
-    Ok(QueryReport { events: originals.events.len() * copies, loaded_in, words_in, rows })
+    Ok((rows, words_in))
 }
 
-/// Appends one copy of all events, in order of their links: requests of one file wait for each other.
-async fn load(address: SocketAddr, originals: &Originals, copy: usize) -> Result<(), BenchError> {
-    let mut client = Client::connect(address).await?;
-    let mut request = BytesMut::new();
-    let mut events = 0;
-    for event in originals.copies(copy) {
-        let event = event?;
-        if events == LOAD_EVENTS || request.len() + event.len() > LOAD_BYTES {
-            client.unary(APPEND, request.split().freeze()).await?;
-            events = 0;
-        }
-        put_field_1(&mut request, &event);
-        events += 1;
-    }
-    if events > 0 {
-        client.unary(APPEND, request.freeze()).await?;
-    }
-    Ok(())
+fn of_load(figures: &mut Figures, loaded: &Loaded) {
+    let seconds = loaded.took.as_secs_f64().max(f64::MIN_POSITIVE);
+    figures.add("loading through gRPC", loaded.events as f64 / seconds, Unit::PerSecond);
+    figures.add("requests in flight while loading", loaded.at_once as f64, Unit::Count);
 }
 
-/// Writes a message as field 1: `AppendEventsRequest.events`.
-fn put_field_1(request: &mut BytesMut, message: &[u8]) {
-    const KEY: u8 = 1 << 3 | 2;
-    request.put_u8(KEY);
-    prost::encoding::encode_varint(u64::try_from(message.len()).unwrap_or(u64::MAX), request);
-    request.extend_from_slice(message);
+/// Adds the count that has a mark, if about a million were counted indeed.
+fn of_count(figures: &mut Figures, rows: &[QueryRow]) {
+    let row = rows.iter().find(|row| row.name == COUNT_MILLION);
+    let counted = row.and_then(|row| row.counted).unwrap_or_default();
+    let p50 = row.filter(|_| (500_000..2_000_000).contains(&counted)).map(|row| row.p50_us / 1e3);
+    figures.marked("count about a million, p50", p50, Unit::Milliseconds, Mark::AtMost(COUNT_MILLION_MS_MAX));
 }
 
-/// Asks about words until all events are known to them.
-async fn wait_for_words(address: SocketAddr, question: &Question) -> Result<Duration, BenchError> {
-    let mut client = Client::connect(address).await?;
-    let watch = Stopwatch::start();
-    let request = question.requests.first().cloned().unwrap_or_default();
-    loop {
-        match client.unary(question.path, request.clone()).await {
-            Err(BenchError::Call(status)) if status.code() == tonic::Code::Unavailable => {
-                if watch.elapsed() > WORDS_WAIT_MAX {
-                    return Err(BenchError::Call(status));
-                }
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-            answer => return answer.map(|_| watch.elapsed()),
-        }
+fn of_disk(figures: &mut Figures, loaded: &Loaded, space: &Space, packed: Packed) {
+    let events = loaded.events.max(1) as f64;
+    let compressed = packed.of_raw(loaded.bytes);
+    figures.add("events as sent (protobuf)", loaded.bytes as f64, Unit::Bytes);
+    figures.add("events as sent, an event", loaded.bytes as f64 / events, Unit::BytesAnEvent);
+    figures.add("events compressed (lz4, blocks of 64 KiB)", compressed, Unit::Bytes);
+    figures.add("events compressed, an event", compressed / events, Unit::BytesAnEvent);
+    let parts = [
+        ("journal", space.journal),
+        ("index", space.index),
+        ("words", space.words),
+        ("rest", space.rest),
+        ("all", space.all()),
+    ];
+    for (name, bytes) in parts {
+        figures.add(format!("disk, {name}"), bytes as f64, Unit::Bytes);
+        figures.add(format!("disk, {name}, an event"), bytes as f64 / events, Unit::BytesAnEvent);
+    }
+    for (name, bytes) in
+        [("disk of the journal / compressed", space.journal), ("disk of all / compressed", space.all())]
+    {
+        let ratio = (compressed > 0.0).then(|| bytes as f64 / compressed);
+        figures.marked(name, ratio, Unit::Ratio, Mark::AtMost(DISK_RATIO_MAX));
     }
 }
 
-async fn measure(address: SocketAddr, question: &Question, cell: Duration) -> Result<QueryRow, BenchError> {
-    let mut client = Client::connect(address).await?;
-    let mut latencies = Vec::new();
-    let mut bytes = 0_usize;
-    // One call that is not measured: it finds the pages of memory cold.
-    for request in question.requests.iter().take(1) {
-        client.unary(question.path, request.clone()).await?;
-    }
-    let watch = Stopwatch::start();
-    for request in question.requests.iter().cycle().take(CALLS_MAX) {
-        let begin = watch.elapsed();
-        if begin > cell && latencies.len() >= CALLS_MIN {
-            break;
+/// Adds the memory in each state, and what each event adds to that of a server without events.
+fn of_memory(figures: &mut Figures, states: &[(&str, Option<Memory>)], events: usize) {
+    let empty = states.first().and_then(|(_, memory)| *memory);
+    for (at, (state, memory)) in states.iter().enumerate() {
+        let part = |of: fn(&Memory) -> u64| memory.as_ref().map(|memory| of(memory) as f64);
+        figures.add(format!("memory {state}, resident"), part(|memory| memory.resident), Unit::Bytes);
+        figures.add(format!("memory {state}, anonymous"), part(|memory| memory.anonymous), Unit::Bytes);
+        figures.add(format!("memory {state}, of files"), part(|memory| memory.file), Unit::Bytes);
+        figures.add(format!("memory {state}, peak"), part(|memory| memory.peak), Unit::Bytes);
+        if at == 0 {
+            continue;
         }
-        let answer: Bytes = client.unary(question.path, request.clone()).await?;
-        latencies.push(watch.elapsed().saturating_sub(begin));
-        bytes += answer.len();
-    }
-    Ok(QueryRow {
-        name: question.name,
-        calls: latencies.len(),
-        p50_us: percentile_us(&latencies, 50),
-        p99_us: percentile_us(&latencies, 99),
-        answer_bytes: bytes / latencies.len().max(1),
-    })
-}
-
-impl QueryReport {
-    /// Writes what the table depends on.
-    #[must_use]
-    pub fn facts(&self) -> String {
-        format!(
-            "{} events, loaded in {:.0} s; words of all events known after {:.0} s; one client, server in the same process",
-            self.events,
-            self.loaded_in.as_secs_f64(),
-            self.words_in.as_secs_f64()
-        )
-    }
-
-    /// Writes a table for people.
-    #[must_use]
-    pub fn table(&self) -> Table {
-        let mut table = Table::new();
-        table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-        table.set_header(["query", "calls", "p50 ms", "p99 ms", "answer KiB"]);
-        for row in &self.rows {
-            table.add_row([
-                row.name.to_owned(),
-                row.calls.to_string(),
-                format!("{:.2}", row.p50_us / 1e3),
-                format!("{:.2}", row.p99_us / 1e3),
-                format!("{:.1}", row.answer_bytes as f64 / 1_024.0),
-            ]);
-        }
-        for column in table.column_iter_mut().skip(1) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-        table
-    }
-
-    /// Writes everything, for programs.
-    #[must_use]
-    pub fn json(&self) -> Value {
-        let rows = self.rows.iter().map(|row| {
-            json!({
-                "query": row.name, "calls": row.calls, "p50Us": row.p50_us, "p99Us": row.p99_us,
-                "answerBytes": row.answer_bytes,
-            })
-        });
-        json!({
-            "events": self.events, "loadedInSeconds": self.loaded_in.as_secs_f64(),
-            "wordsInSeconds": self.words_in.as_secs_f64(), "queries": rows.collect::<Vec<_>>(),
-        })
+        let an_event = |of: fn(&Memory) -> u64| {
+            let (full, empty) = (memory.as_ref()?, empty.as_ref()?);
+            Some(of(full).saturating_sub(of(empty)) as f64 / events.max(1) as f64)
+        };
+        let mark = Mark::AtMost(MEMORY_AN_EVENT_MAX);
+        let name = format!("memory {state}, resident, an event");
+        figures.marked(&name, an_event(|memory| memory.resident), Unit::BytesAnEvent, mark);
+        let name = format!("memory {state}, anonymous, an event");
+        figures.add(name, an_event(|memory| memory.anonymous), Unit::BytesAnEvent);
     }
 }

@@ -5,12 +5,15 @@ use prost::Message as _;
 use prost_reflect::DynamicMessage;
 use serde_json::{Value, json};
 
-use super::replicate::{Originals, copied_id, copied_name};
+use super::replicate::{Originals, copied_id, copied_name, years_back};
+use super::terms::{Terms, words};
 use crate::bench::error::BenchError;
 use crate::pb::Event;
 use crate::pb::POOL;
 use crate::pb::event::Payload;
 
+/// A page that lies deep in a list.
+const PAGE_DEEP: usize = 100;
 /// Variants of a question, asked in turn, so that no answer is the one before.
 const VARIANTS: usize = 64;
 
@@ -25,6 +28,8 @@ pub struct Question {
     pub requests: Vec<Bytes>,
     /// Whether it is about words.
     pub words: bool,
+    /// Which page of a list is asked for; the requests are for the first.
+    pub page: usize,
 }
 
 /// Events of a sort, each with the number of one of its copies.
@@ -49,7 +54,10 @@ impl<'a> Sample<'a> {
 /// [`BenchError::Example`] where a question is none of the API.
 pub fn questions(originals: &Originals, copies: usize) -> Result<Vec<Question>, BenchError> {
     let mut made = Made::default();
+    let terms = Terms::of(&originals.events);
     entries(&mut made, originals, copies)?;
+    by_frequency(&mut made, &terms)?;
+    counts(&mut made, originals, copies, &terms)?;
     agreements(&mut made, originals, copies)?;
     funding(&mut made, originals)?;
     visits(&mut made, originals, copies)?;
@@ -80,14 +88,23 @@ impl Made {
         }
         if !requests.is_empty() {
             let words = asked.iter().any(|question| question.pointer("/filter/text").is_some());
-            self.questions.push(Question { name, path, requests, words });
+            self.questions.push(Question { name, path, requests, words, page: 1 });
         }
         Ok(())
     }
+
+    /// Turns the last question, a list, into one for a page deep in it.
+    fn deep(&mut self, page: usize) {
+        if let Some(question) = self.questions.last_mut() {
+            question.page = page;
+        }
+    }
 }
 
-const LIST: (&str, &str) = ("/annals.v1.TimelineService/ListEntries", "ListEntriesRequest");
-const COUNT: (&str, &str) = ("/annals.v1.TimelineService/CountEntries", "CountEntriesRequest");
+/// Path and request of the call that lists entries.
+pub const LIST: (&str, &str) = ("/annals.v1.TimelineService/ListEntries", "ListEntriesRequest");
+/// Path and request of the call that counts entries.
+pub const COUNT: (&str, &str) = ("/annals.v1.TimelineService/CountEntries", "CountEntriesRequest");
 const HISTORY: (&str, &str) = ("/annals.v1.TimelineService/GetEntryHistory", "GetEntryHistoryRequest");
 const DIFF: (&str, &str) = ("/annals.v1.TimelineService/DiffEntries", "DiffEntriesRequest");
 
@@ -118,14 +135,14 @@ fn with(mut question: Value, field: &str, value: Value) -> Value {
 /// Asks about the events of entities; `more` gives the rest of the question, from the year in which one was known.
 fn of_entities(any: &Sample<'_>, more: impl Fn(i32) -> Value) -> Vec<Value> {
     any.ask(|event, copy| {
-        let year = known_year(event)?.saturating_sub(i32::try_from(copy).ok()?);
+        let year = known_year(event)?.saturating_sub(i32::try_from(years_back(copy)).ok()?);
         Some(with(more(year), "filter", json!({"entityIds": [entity_of(event)?]})))
     })
 }
 
 fn within_years(any: &Sample<'_>, certainty: &str) -> Vec<Value> {
     any.ask(|event, copy| {
-        let year = year_of(event)?.saturating_sub(i32::try_from(copy).ok()?);
+        let year = year_of(event)?.saturating_sub(i32::try_from(years_back(copy)).ok()?);
         let (from, to) = (format!("{year:04}"), format!("{:04}", year + 1));
         Some(json!({"valid": {"from": from, "to": to, "match": certainty}}))
     })
@@ -133,27 +150,36 @@ fn within_years(any: &Sample<'_>, certainty: &str) -> Vec<Value> {
 
 /// Asks for two words of a title.
 fn words_of(event: &Event) -> Option<Value> {
-    let words = event.title.split(' ');
-    let words = words.filter(|word| word.len() > 4 && word.chars().all(char::is_alphabetic)).take(2);
-    let words: Vec<&str> = words.collect();
+    let words: Vec<String> = words(&event.title).take(2).collect();
     (!words.is_empty()).then(|| json!({"filter": {"text": words.join(" ")}, "order": "RELEVANCE"}))
+}
+
+/// Gives the state of the log when half of it was loaded; of every copy that was loaded at once, a part.
+fn half_of(originals: &Originals, copies: usize) -> Value {
+    json!({"asOfPosition": originals.events.len() * copies / 2})
+}
+
+/// Gives what was known at the end of a year.
+fn known_in(year: i32) -> Value {
+    json!({"scope": {"knownAt": format!("{:04}-12-31T00:00:00Z", year.max(1971))}})
 }
 
 fn entries(made: &mut Made, originals: &Originals, copies: usize) -> Result<(), BenchError> {
     let any = Sample::of(originals, copies, |_| true);
-    let half = json!({"asOfPosition": originals.events.len() * copies / 2});
-    let known = |year: i32| json!({"scope": {"knownAt": format!("{:04}-12-31T00:00:00Z", year.max(1971))}});
+    let half = half_of(originals, copies);
     let stream =
         |event: &Event, copy| Some(json!({"filter": {"streams": [copied_name(&event.stream, copy)]}}));
     let id = |event: &Event, copy| Some(json!({"eventId": copied_id(&event.id, copy)}));
     let all_by_year = json!({"time": {"axis": "VALID", "unit": "YEAR"}, "groupLimit": 1_000});
     made.add("list, first page of all", LIST, &[json!({})])?;
     made.add("list, latest known first", LIST, &[json!({"order": "KNOWN_AT_DESCENDING"})])?;
+    made.add("list, page 100 of all", LIST, &[json!({})])?;
+    made.deep(PAGE_DEEP);
     made.add("list, one stream", LIST, &any.ask(stream))?;
     made.add("list, one entity", LIST, &of_entities(&any, |_| json!({})))?;
     let as_of = of_entities(&any, |_| json!({"scope": half}));
     made.add("list, one entity, as of half the log", LIST, &as_of)?;
-    made.add("list, one entity, as known at a time", LIST, &of_entities(&any, known))?;
+    made.add("list, one entity, as known at a time", LIST, &of_entities(&any, known_in))?;
     made.add("list, may lie in a year", LIST, &within_years(&any, "MAY"))?;
     made.add("list, must lie in a year", LIST, &within_years(&any, "MUST"))?;
     made.add("list, two words, by relevance", LIST, &any.ask(|event, _| words_of(event)))?;
@@ -163,6 +189,41 @@ fn entries(made: &mut Made, originals: &Originals, copies: usize) -> Result<(), 
     made.add("history of an entry", HISTORY, &any.ask(id))?;
     let since = of_entities(&any, |_| json!({"before": half}));
     made.add("differences of one entity since half the log", DIFF, &since)
+}
+
+/// Adds lists of what many events have, and few.
+fn by_frequency(made: &mut Made, terms: &Terms) -> Result<(), BenchError> {
+    let entity = |id: Option<&str>| id.map(|id| json!({"filter": {"entityIds": [id]}}));
+    let word = |word: Option<&str>| word.map(|word| json!({"filter": {"text": word}, "order": "RELEVANCE"}));
+    made.add("list, the most common entity", LIST, entity(terms.common_entity()).as_slice())?;
+    made.add("list, the most common entity, page 100", LIST, entity(terms.common_entity()).as_slice())?;
+    made.deep(PAGE_DEEP);
+    made.add("list, a rare entity", LIST, entity(terms.rare_entity()).as_slice())?;
+    made.add("list, the most common word, by relevance", LIST, word(terms.common_word()).as_slice())?;
+    made.add("list, a rare word, by relevance", LIST, word(terms.rare_word()).as_slice())
+}
+
+/// Name of the count that has a mark.
+pub const COUNT_MILLION: &str = "count about a million of one term";
+
+/// Adds counts of much.
+fn counts(made: &mut Made, originals: &Originals, copies: usize, terms: &Terms) -> Result<(), BenchError> {
+    let any = Sample::of(originals, copies, |_| true);
+    let half = half_of(originals, copies);
+    let million = terms.about_a_million(copies);
+    let of_million = |more: Value| million.clone().map(|filter| with(more, "filter", filter));
+    made.add(COUNT_MILLION, COUNT, of_million(json!({})).as_slice())?;
+    let as_of = of_million(json!({"scope": half}));
+    made.add("count about a million of one term, as of half the log", COUNT, as_of.as_slice())?;
+    // So late that all is known: each candidate's known time is looked at, and none falls away.
+    let known = of_million(known_in(2_100));
+    made.add("count about a million of one term, as known at a time", COUNT, known.as_slice())?;
+    let must = json!({"valid": {"from": "1900", "to": "2000", "match": "MUST"}});
+    made.add("count about a million of one term, in a century", COUNT, of_million(must).as_slice())?;
+    let word = terms.common_word().map(|word| json!({"filter": {"text": word}}));
+    made.add("count the most common word", COUNT, word.as_slice())?;
+    made.add("count, may lie in a year", COUNT, &within_years(&any, "MAY"))?;
+    made.add("count, must lie in a year", COUNT, &within_years(&any, "MUST"))
 }
 
 fn agreements(made: &mut Made, originals: &Originals, copies: usize) -> Result<(), BenchError> {

@@ -2,23 +2,26 @@
 
 use std::io::BufRead;
 
+use bytes::{Bytes, BytesMut};
 use prost::Message as _;
-use prost_reflect::{DynamicMessage, MapKey, ReflectMessage as _, Value};
+use prost_reflect::{DynamicMessage, Value};
 use uuid::Uuid;
 
+use super::pieces::Pieces;
 use crate::bench::error::BenchError;
 use crate::pb::Event;
 use crate::pb::POOL;
 
-/// Seconds of a mean Gregorian year.
-const YEAR_SECONDS: i64 = 31_556_952;
+/// Copies go back by less than so many years, whatever their number, so that dates stay dates.
+const YEARS_BACK_MAX: usize = 1_000;
 
 /// Events to copy.
 #[derive(Debug)]
 pub struct Originals {
     /// As they were read.
     pub events: Vec<Event>,
-    messages: Vec<DynamicMessage>,
+    pieces: Vec<Pieces>,
+    bytes: u64,
 }
 
 impl Originals {
@@ -29,7 +32,7 @@ impl Originals {
     pub fn read(files: Vec<Box<dyn BufRead + Send>>) -> Result<Self, BenchError> {
         let descriptor = POOL.get_message_by_name("annals.v1.Event");
         let descriptor = descriptor.ok_or(BenchError::Fault("the API has no events"))?;
-        let mut originals = Self { events: Vec::new(), messages: Vec::new() };
+        let mut originals = Self { events: Vec::new(), pieces: Vec::new(), bytes: 0 };
         for file in files {
             for line in file.lines() {
                 let line = line?;
@@ -42,24 +45,30 @@ impl Originals {
                 let event = Event::decode(message.encode_to_vec().as_slice())?;
                 // An event without an id gets one, so that each copy has another.
                 if event.id.is_empty() {
-                    let id = copied_id(&line, originals.events.len());
+                    let id = copied_id(&line, originals.events.len() + 1);
                     message.set_field_by_name("id", Value::String(id));
                 }
-                originals.events.push(Event::decode(message.encode_to_vec().as_slice())?);
-                originals.messages.push(message);
+                let encoded = Bytes::from(message.encode_to_vec());
+                originals.bytes += u64::try_from(encoded.len()).unwrap_or(u64::MAX);
+                originals.events.push(Event::decode(encoded.clone())?);
+                originals.pieces.push(Pieces::of(&encoded, &descriptor)?);
             }
         }
         Ok(originals)
     }
 
-    /// Makes a copy of each, encoded; copy 0 is the original.
-    pub fn copies(&self, copy: usize) -> impl Iterator<Item = Result<Vec<u8>, BenchError>> {
-        self.messages.iter().map(move |message| {
-            let mut message = message.clone();
-            if copy > 0 {
-                shift(&mut message, copy);
-            }
-            Ok(message.encode_to_vec())
+    /// Gives the bytes of all of them together, as they are sent.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Makes a copy of each, encoded, in their order; copy 0 is the original.
+    pub fn copies(&self, copy: usize) -> impl Iterator<Item = Bytes> {
+        let mut event = BytesMut::new();
+        self.pieces.iter().map(move |pieces| {
+            pieces.put(&mut event, copy);
+            event.split().freeze()
         })
     }
 }
@@ -81,9 +90,18 @@ pub fn copied_name(name: &str, copy: usize) -> String {
     if copy == 0 || name.is_empty() { name.to_owned() } else { format!("{name}-{copy}") }
 }
 
-/// Gives a date in EDTF, or a period of SDMX, as many years earlier as the copy has. Each run of four digits is a year.
+/// Gives by how many years a copy is earlier.
+#[must_use]
+pub const fn years_back(copy: usize) -> usize {
+    copy % YEARS_BACK_MAX
+}
+
+/// Gives a date in EDTF, or a period of SDMX, earlier by the years of the copy. Each run of four digits is a year.
 #[must_use]
 pub fn copied_date(text: &str, copy: usize) -> String {
+    if copy == 0 {
+        return text.to_owned();
+    }
     let mut written = String::with_capacity(text.len());
     let mut digits = String::new();
     for letter in text.chars().chain(['\0']) {
@@ -92,7 +110,9 @@ pub fn copied_date(text: &str, copy: usize) -> String {
             continue;
         }
         match digits.parse::<usize>() {
-            Ok(year) if digits.len() == 4 => written.push_str(&format!("{:04}", year.saturating_sub(copy))),
+            Ok(year) if digits.len() == 4 => {
+                written.push_str(&format!("{:04}", year.saturating_sub(years_back(copy))))
+            }
             Ok(_) | Err(_) => written.push_str(&digits),
         }
         digits.clear();
@@ -102,76 +122,6 @@ pub fn copied_date(text: &str, copy: usize) -> String {
     }
     // The other year may have no leap day.
     written.replace("-02-29", "-02-28")
-}
-
-fn shift(message: &mut DynamicMessage, copy: usize) {
-    let descriptor = message.descriptor();
-    let name = descriptor.full_name();
-    for field in descriptor.fields() {
-        if !message.has_field(&field) {
-            continue;
-        }
-        let value = message.get_field_mut(&field);
-        match (name, field.name()) {
-            ("annals.v1.Event", "id") | (_, "event_id" | "commitment_event_id") => {
-                change(value, |id| copied_id(id, copy));
-            }
-            ("annals.v1.Event" | "annals.v1.Link", "stream") | (_, "agreement_id" | "visit_id") => {
-                change(value, |name| copied_name(name, copy));
-            }
-            ("annals.v1.TimeSpan", "edtf") | (_, "time_period") => {
-                change(value, |date| copied_date(date, copy));
-            }
-            ("google.type.Date", _) => earlier_date(field.name(), value, copy),
-            ("google.protobuf.Timestamp", "seconds") => earlier_seconds(value, copy),
-            _ => descend(value, copy),
-        }
-    }
-}
-
-fn descend(value: &mut Value, copy: usize) {
-    match value {
-        Value::Message(message) => shift(message, copy),
-        Value::List(values) => values.iter_mut().for_each(|value| descend(value, copy)),
-        Value::Map(values) => {
-            let values: &mut std::collections::HashMap<MapKey, Value> = values;
-            values.values_mut().for_each(|value| descend(value, copy));
-        }
-        Value::Bool(_)
-        | Value::I32(_)
-        | Value::I64(_)
-        | Value::U32(_)
-        | Value::U64(_)
-        | Value::F32(_)
-        | Value::F64(_)
-        | Value::String(_)
-        | Value::Bytes(_)
-        | Value::EnumNumber(_) => {}
-    }
-}
-
-fn change(value: &mut Value, change: impl Fn(&str) -> String) {
-    if let Some(text) = value.as_str().map(change) {
-        *value = Value::String(text);
-    }
-}
-
-fn earlier_date(field: &str, value: &mut Value, copy: usize) {
-    let Some(number) = value.as_i32() else { return };
-    let years = i32::try_from(copy).unwrap_or(i32::MAX);
-    match field {
-        "year" => *value = Value::I32(number.saturating_sub(years)),
-        // Whatever its month: the copy of a 29th is a 28th, so that none falls on a leap day that is not there.
-        "day" if number == 29 => *value = Value::I32(28),
-        _ => {}
-    }
-}
-
-fn earlier_seconds(value: &mut Value, copy: usize) {
-    let years = i64::try_from(copy).unwrap_or(i64::MAX);
-    if let Some(seconds) = value.as_i64() {
-        *value = Value::I64(seconds.saturating_sub(years.saturating_mul(YEAR_SECONDS)));
-    }
 }
 
 #[cfg(test)]
@@ -201,9 +151,9 @@ mod tests {
             "agreement": {"agreementId": "agreement:a", "effectiveOn": {"year": 2024, "month": 2, "day": 29}}}"#;
         let line = line.replace('\n', " ");
         let originals = Originals::read(vec![Box::new(std::io::Cursor::new(line))]).unwrap();
-        let copies = |copy| originals.copies(copy).next().unwrap().unwrap();
-        assert_eq!(Event::decode(copies(0).as_slice()).unwrap(), originals.events[0]);
-        let copied = Event::decode(copies(3).as_slice()).unwrap();
+        let copies = |copy| originals.copies(copy).next().unwrap();
+        assert_eq!(Event::decode(copies(0)).unwrap(), originals.events[0]);
+        let copied = Event::decode(copies(3)).unwrap();
         assert_eq!(copied.id, copied_id(&originals.events[0].id, 3));
         assert_ne!(copied.id, originals.events[0].id);
         assert_eq!(copied.links[0].event_id, copied_id(&originals.events[0].links[0].event_id, 3));
@@ -213,5 +163,19 @@ mod tests {
         assert_eq!(agreement.agreement_id, "agreement:a-3");
         let effective = agreement.effective_on.unwrap();
         assert_eq!((effective.year, effective.month, effective.day), (2021, 2, 28));
+    }
+
+    #[test]
+    fn every_event_without_an_id_gets_another() {
+        let lines = "{\"title\": \"a\"}\n{\"title\": \"a\"}\n";
+        let originals = Originals::read(vec![Box::new(std::io::Cursor::new(lines))]).unwrap();
+        let ids: Vec<_> = originals.events.iter().map(|event| Uuid::parse_str(&event.id).unwrap()).collect();
+        assert_ne!(ids[0], ids[1]);
+    }
+
+    #[test]
+    fn copies_beyond_a_thousand_years_begin_anew_and_keep_their_own_ids() {
+        assert_eq!(copied_date("2024-05", 1_003), "2021-05");
+        assert_ne!(copied_id("a", 1_003), copied_id("a", 3));
     }
 }
