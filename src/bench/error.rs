@@ -39,6 +39,9 @@ pub enum BenchError {
         /// How many there were.
         got: usize,
     },
+    /// No cell was left to measure.
+    #[error("no cell has {0:?} in its line")]
+    NoCell(String),
     /// A program fault: a cell that cannot be measured on its target, or a target without an address.
     #[error("{0}")]
     Fault(&'static str),

@@ -8,18 +8,26 @@ use uuid::Uuid;
 
 use super::cell::Shape;
 use super::error::BenchError;
+use super::work::Condition;
 use crate::clock::{IdSource as _, System};
 use crate::pb;
 use crate::pb::POOL;
 use crate::pb::condition::Condition as Kind;
 use crate::pb::event::Payload;
 use crate::pb::stream_condition::Expected;
-use crate::pb::{AppendEventsRequest, Condition, CustomPayload, Event, LinkType, StreamCondition, TimeSpan};
+use crate::pb::{
+    AppendEventsRequest, CustomPayload, Event, Filter, LinkType, NoneSinceCondition, StreamCondition,
+    TimeSpan,
+};
 
 /// One stored event in so many has [`RARE_TAG`].
 pub const RARE_EVERY: usize = 1_000;
 /// The tag that few events have.
 pub const RARE_TAG: &str = "bench-rare";
+/// Streams of a client, written in turn.
+pub const STREAMS: usize = 64;
+/// Beginning of the names of all of them.
+pub const STREAMS_OF_ALL: &str = "bench/";
 /// Length of an id in its text form (RFC 9562).
 pub const ID_BYTES: usize = 36;
 
@@ -27,9 +35,6 @@ const EXAMPLE: [&str; 2] = [
     include_str!("../../examples/uk-albania/context_releases.jsonl"),
     include_str!("../../examples/uk-albania/events.jsonl"),
 ];
-
-/// Streams of a client, written in turn.
-const STREAMS: usize = 64;
 
 // Keys of length-delimited fields (Protocol Buffers, Encoding): the number of the field and wire type 2.
 const KEY_1: u8 = 1 << 3 | 2;
@@ -72,8 +77,14 @@ impl Templates {
     #[must_use]
     pub fn event_bytes(&self) -> usize {
         let count = self.bodies.len().max(1);
-        Requests::new(self, 0).next(count, false).len() / count
+        Requests::new(self, 0).next(count, Condition::Nothing).len() / count
     }
+}
+
+/// Names a stream of a client.
+#[must_use]
+pub fn stream_of(client: usize, stream: usize) -> String {
+    format!("{STREAMS_OF_ALL}{client}/{stream}")
 }
 
 fn smallest() -> Event {
@@ -123,6 +134,8 @@ pub struct Requests<'a> {
     client: usize,
     requests: usize,
     events: usize,
+    /// Last position that the client was told of.
+    known: u64,
     rare: bool,
     /// The first id; the others follow it, as random ones would cost more than the rest of an event.
     first_id: Uuid,
@@ -134,7 +147,8 @@ impl<'a> Requests<'a> {
     #[must_use]
     pub fn new(templates: &'a Templates, client: usize) -> Self {
         let first_id = Uuid::from_bytes(*System.event_id().as_bytes());
-        Self { templates, client, requests: 0, events: 0, rare: false, first_id, last_id: String::new() }
+        let last_id = String::new();
+        Self { templates, client, requests: 0, events: 0, known: 0, rare: false, first_id, last_id }
     }
 
     /// Puts the rare tag on every [`RARE_EVERY`]th event.
@@ -145,24 +159,47 @@ impl<'a> Requests<'a> {
     }
 
     /// Makes an encoded `AppendEventsRequest`; always of the same size of batch, so that revisions can be foretold.
-    pub fn next(&mut self, batch: usize, conditional: bool) -> Bytes {
-        let stream = format!("bench/{}/{}", self.client, self.requests % STREAMS);
+    pub fn next(&mut self, batch: usize, condition: Condition) -> Bytes {
+        let stream = stream_of(self.client, self.requests % STREAMS);
         let mut out = BytesMut::new();
         for _ in 0..batch {
             self.put_event(&mut out, &stream);
         }
-        if conditional {
-            let expected = match (self.requests / STREAMS) * batch {
-                0 => Expected::Empty(true),
-                revision => Expected::Revision(u64::try_from(revision).unwrap_or(u64::MAX)),
-            };
-            let condition = StreamCondition { name: stream, expected: Some(expected) };
-            let conditions = vec![Condition { condition: Some(Kind::Stream(condition)) }];
+        if let Some(condition) = self.condition(stream, batch, condition) {
+            let conditions = vec![pb::Condition { condition: Some(condition) }];
             // The encoding of a message without events is that of its conditions.
             out.put_slice(&AppendEventsRequest { events: Vec::new(), conditions }.encode_to_vec());
         }
         self.requests += 1;
         out.freeze()
+    }
+
+    fn condition(&self, stream: String, batch: usize, condition: Condition) -> Option<Kind> {
+        match condition {
+            Condition::Nothing => None,
+            Condition::Stream => {
+                let expected = match (self.requests / STREAMS) * batch {
+                    0 => Expected::Empty(true),
+                    revision => Expected::Revision(u64::try_from(revision).unwrap_or(u64::MAX)),
+                };
+                Some(Kind::Stream(StreamCondition { name: stream, expected: Some(expected) }))
+            }
+            Condition::NoneSince => {
+                let filter = Some(Filter { streams: vec![stream], ..Filter::default() });
+                Some(Kind::NoneSince(NoneSinceCondition { filter, after_position: self.known }))
+            }
+        }
+    }
+
+    /// Takes note of an answer.
+    pub const fn answered(&mut self, last_position: u64) {
+        self.known = last_position;
+    }
+
+    /// Gives how many requests were made.
+    #[must_use]
+    pub const fn made(&self) -> usize {
+        self.requests
     }
 
     /// Gives the id of the last event made.

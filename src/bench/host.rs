@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Seek as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::OnceLock;
 
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -17,12 +18,15 @@ use super::null::{Null, Prebuilt};
 use crate::server::{self, CONNECTION_WINDOW_BYTES, Config, Overrides, STREAM_WINDOW_BYTES, Server};
 
 /// Size of a file that is written before it is used: more than a cell of a second fills on most disks.
-const PREALLOCATED_MIB: usize = 128;
+const PREALLOCATED_MIB: usize = 256;
 
 /// The runtime of the servers.
 #[derive(Debug)]
 pub struct Host {
     runtime: Runtime,
+    /// A file without a name whose blocks were written; made when it is first needed, and written again from its start
+    /// for each target that has it.
+    allocated: OnceLock<File>,
 }
 
 /// A server that runs.
@@ -42,7 +46,7 @@ impl Host {
     /// # Errors
     /// [`BenchError::Io`].
     pub fn new() -> Result<Self, BenchError> {
-        Ok(Self { runtime: server::runtime("bench-server")? })
+        Ok(Self { runtime: server::runtime("bench-server")?, allocated: OnceLock::new() })
     }
 
     /// Starts a target, empty, with its files in a new directory under `parent`.
@@ -51,18 +55,28 @@ impl Host {
     /// [`BenchError`] when it does not start.
     pub fn start(&self, target: Target, prebuilt: &Prebuilt, parent: &Path) -> Result<Running, BenchError> {
         match target {
-            Target::Raw => Err(BenchError::Fault("a file is not a server")),
+            Target::Raw | Target::Codec => Err(BenchError::Fault("a file or a function is not a server")),
             Target::Null => self.null(Null::new(prebuilt.clone()), None),
-            Target::NullLog | Target::NullPrealloc => {
+            Target::NullLog => {
                 let directory = directory(parent)?;
-                let mut file = File::create_new(directory.path().join("log"))?;
-                if target == Target::NullPrealloc {
-                    allocate(&mut file)?;
-                }
+                let file = File::create_new(directory.path().join("log"))?;
                 self.null(Null::with_file(file)?, Some(directory))
             }
+            Target::NullPrealloc => self.null(Null::with_file(self.allocated(parent)?)?, None),
             Target::Annals => self.annals(directory(parent)?),
         }
+    }
+
+    fn allocated(&self, parent: &Path) -> std::io::Result<File> {
+        let mut file = match self.allocated.get() {
+            Some(file) => file.try_clone()?,
+            None => {
+                let file = allocate(tempfile::tempfile_in(parent)?)?;
+                self.allocated.get_or_init(|| file).try_clone()?
+            }
+        };
+        file.rewind()?;
+        Ok(file)
     }
 
     fn null(&self, null: Null, directory: Option<tempfile::TempDir>) -> Result<Running, BenchError> {
@@ -110,14 +124,14 @@ impl Host {
     }
 }
 
-/// Writes zeros and goes back to the start.
-fn allocate(file: &mut File) -> std::io::Result<()> {
+/// Writes zeros.
+fn allocate(mut file: File) -> std::io::Result<File> {
     let zeros = vec![0; 1_024 * 1_024];
     for _ in 0..PREALLOCATED_MIB {
         file.write_all(&zeros)?;
     }
     file.sync_all()?;
-    file.rewind()
+    Ok(file)
 }
 
 fn directory(parent: &Path) -> std::io::Result<tempfile::TempDir> {

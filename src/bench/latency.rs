@@ -11,12 +11,12 @@ use prost::Message as _;
 use tokio::task::JoinSet;
 use tonic::Streaming;
 
-use super::Window;
-use super::append;
 use super::error::BenchError;
 use super::events::{ID_BYTES, Requests, Templates};
 use super::samples::Measured;
 use super::transport::{Client, SUBSCRIBE};
+use super::work::Condition;
+use super::{Window, append, samples};
 use crate::clock::Stopwatch;
 use crate::pb::subscribe_events_request::Start;
 use crate::pb::subscribe_events_response::Content;
@@ -62,6 +62,8 @@ pub async fn measure(
         elapsed: watch.elapsed().saturating_sub(window.warm),
         latencies,
         acknowledgements: measured(acknowledgements),
+        resident_bytes: samples::resident_bytes(),
+        ..Measured::default()
     })
 }
 
@@ -82,7 +84,7 @@ async fn pace(
     let mut pulse = tokio::time::interval(PACE);
     for _ in 0..count {
         pulse.tick().await;
-        let request = requests.next(1, false);
+        let request = requests.next(1, Condition::Nothing);
         let begin = watch.elapsed();
         sent.lock().insert(Bytes::copy_from_slice(requests.last_id().as_bytes()), begin);
         let mut appender = appender.clone();

@@ -4,8 +4,11 @@
 //! neighbours leave at that moment. So each round visits every target in turn, and what counts is the ratio of two
 //! cells of the same round. `docs/bench.md` says what each target is and how to read the table.
 
+pub mod answer;
 pub mod append;
+pub mod beside;
 pub mod cell;
+pub mod codec;
 pub mod error;
 pub mod events;
 pub mod host;
@@ -19,6 +22,7 @@ pub mod run;
 pub mod samples;
 pub mod soak;
 pub mod transport;
+pub mod work;
 
 #[cfg(test)]
 mod tests;
@@ -26,6 +30,7 @@ mod tests;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use cell::Subscribers;
 pub use error::BenchError;
 pub use report::Report;
 pub use run::run;
@@ -39,6 +44,10 @@ pub struct Settings {
     pub cell: Duration,
     /// How many events the store holds that is read from; a multiple of [`events::RARE_EVERY`].
     pub stored_events: usize,
+    /// How many subscribers there are beside appends.
+    pub subscribers: Subscribers,
+    /// Only cells whose line `target events work` contains this text, and those that they are compared with.
+    pub only: Option<String>,
     /// Where the stores and files are made, each in a temporary directory of its own; nothing = beside the data of
     /// the user.
     pub directory: Option<PathBuf>,
@@ -47,14 +56,28 @@ pub struct Settings {
 impl Settings {
     /// A run to quote.
     #[must_use]
-    pub const fn full() -> Self {
-        Self { rounds: 5, cell: Duration::from_secs(1), stored_events: 50_000, directory: None }
+    pub fn full() -> Self {
+        Self {
+            rounds: 5,
+            cell: Duration::from_secs(1),
+            stored_events: 50_000,
+            subscribers: Subscribers { busy: vec![1, 100, 1_000], idle: vec![1_000, 10_000] },
+            only: None,
+            directory: None,
+        }
     }
 
     /// A run that shows that everything works; its numbers say little.
     #[must_use]
-    pub const fn quick() -> Self {
-        Self { rounds: 1, cell: Duration::from_millis(200), stored_events: 2_000, directory: None }
+    pub fn quick() -> Self {
+        Self {
+            rounds: 1,
+            cell: Duration::from_millis(200),
+            stored_events: 2_000,
+            subscribers: Subscribers { busy: vec![1, 10, 100], idle: vec![100, 1_000] },
+            only: None,
+            directory: None,
+        }
     }
 }
 

@@ -17,14 +17,18 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_stream::wrappers::BroadcastStream;
 use tonic::body::Body;
 use tonic::server::{Grpc, NamedService};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 use tower::{Service, service_fn};
 
-use super::transport::{APPEND, BytesCodec, READ, SUBSCRIBE};
+use super::transport::{APPEND, APPEND_STREAM, BytesCodec, READ, SUBSCRIBE};
 use crate::pb::{AppendEventsRequest, AppendEventsResponse, AppendedEvent, ReadEventsRequest};
 
 /// Requests that may wait for the writer.
 const QUEUE: usize = 4_096;
+/// Requests of one stream that may wait for their answers.
+const STREAM_AHEAD: usize = 1_024;
+/// Key of `AppendStreamResponse.appended`.
+const KEY_APPENDED: u8 = 1 << 3 | 2;
 /// Requests that may wait for a subscriber.
 const LIVE: usize = 4_096;
 /// Key of `SubscribeEventsResponse.started` and of its `events`.
@@ -126,6 +130,19 @@ impl Null {
                 };
                 grpc.unary(service_fn(append), request).await
             }
+            APPEND_STREAM => {
+                let append = |request: Request<Streaming<Bytes>>| {
+                    let null = self.clone();
+                    let answers = request.into_inner().map(move |message| {
+                        let null = null.clone();
+                        async move { Ok(field(KEY_APPENDED, &null.append(message?).await?)) }
+                    });
+                    // Each is handed to the writer as it comes; the answers keep the order.
+                    let answers = answers.buffered(STREAM_AHEAD);
+                    async move { Ok::<_, Status>(Response::new(answers)) }
+                };
+                grpc.streaming(service_fn(append), request).await
+            }
             READ => {
                 let read = |request: Request<Bytes>| {
                     let messages = self.read(request.into_inner()).map(|messages| {
@@ -196,11 +213,16 @@ fn show(live: &broadcast::Sender<Bytes>, request: &Bytes) {
     if live.receiver_count() == 0 {
         return;
     }
-    let mut message = BytesMut::with_capacity(request.len() + 8);
-    message.put_u8(KEY_EVENTS);
-    // A `BytesMut` grows: encoding into it does not fail.
-    let _ = prost::encode_length_delimiter(request.len(), &mut message);
-    message.put_slice(request);
     // The last subscriber may have gone meanwhile.
-    let _ = live.send(message.freeze());
+    let _ = live.send(field(KEY_EVENTS, request));
+}
+
+/// Encodes a message that has one field.
+fn field(key: u8, content: &[u8]) -> Bytes {
+    let mut message = BytesMut::with_capacity(content.len() + 8);
+    message.put_u8(key);
+    // A `BytesMut` grows: encoding into it does not fail.
+    let _ = prost::encode_length_delimiter(content.len(), &mut message);
+    message.put_slice(content);
+    message.freeze()
 }

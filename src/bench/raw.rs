@@ -6,6 +6,7 @@ use std::path::Path;
 use super::Window;
 use super::events::{Requests, Templates};
 use super::samples::Measured;
+use super::work::Condition;
 use crate::clock::Stopwatch;
 
 /// Appends records of the size of the events to a new file, `batch` a sync, and deletes it.
@@ -18,7 +19,7 @@ pub fn measure(parent: &Path, templates: &Templates, batch: usize, window: Windo
     let mut measured = Measured::default();
     let watch = Stopwatch::start();
     loop {
-        let records = requests.next(batch, false);
+        let records = requests.next(batch, Condition::Nothing);
         let begin = watch.elapsed();
         file.write_all(&records)?;
         file.as_file().sync_data()?;

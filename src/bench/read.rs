@@ -5,13 +5,13 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use prost::Message as _;
 
-use super::append;
 use super::error::BenchError;
 use super::events::{RARE_EVERY, RARE_TAG, Requests, Templates};
 use super::null::Prebuilt;
 use super::samples::Measured;
 use super::transport::{APPEND, Client, READ};
-use super::{Settings, Window};
+use super::work::Condition;
+use super::{Settings, Window, append, samples};
 use crate::clock::Stopwatch;
 use crate::pb::read_events_response::Content;
 use crate::pb::{Filter, ReadEventsRequest, ReadEventsResponse};
@@ -29,7 +29,9 @@ pub enum Which {
 }
 
 impl Which {
-    fn request(self) -> Bytes {
+    /// Gives the encoded request.
+    #[must_use]
+    pub fn request(self) -> Bytes {
         let tags = match self {
             Self::All => Vec::new(),
             Self::Rare => vec![RARE_TAG.to_owned()],
@@ -50,21 +52,31 @@ pub async fn prepare(address: SocketAddr, templates: &Templates) -> Result<(), B
     Ok(())
 }
 
+/// Fills a prepared store.
+///
+/// # Errors
+/// [`BenchError::Answer`] when it does not take everything; as [`Client::unary`].
+pub async fn fill(address: SocketAddr, templates: &Templates, settings: &Settings) -> Result<(), BenchError> {
+    let mut client = Client::connect(address).await?;
+    let mut requests = Requests::new(templates, 0).with_rare();
+    for _ in 0..settings.stored_events / LOAD_BATCH {
+        append::send(&mut client, requests.next(LOAD_BATCH, Condition::Nothing), LOAD_BATCH).await?;
+    }
+    Ok(())
+}
+
 /// Fills a prepared store, and gives what it answers to both reads.
 ///
 /// # Errors
 /// [`BenchError::Answer`] when it does not give back what it was given; as [`Client::unary`].
-pub async fn fill(
+pub async fn fill_and_read(
     address: SocketAddr,
     templates: &Templates,
     settings: &Settings,
 ) -> Result<Prebuilt, BenchError> {
     let mut client = Client::connect(address).await?;
     let before = count(&messages(&mut client, Which::All).await?)?;
-    let mut requests = Requests::new(templates, 0).with_rare();
-    for _ in 0..settings.stored_events / LOAD_BATCH {
-        append::send(&mut client, requests.next(LOAD_BATCH, false), LOAD_BATCH).await?;
-    }
+    fill(address, templates, settings).await?;
     let all = messages(&mut client, Which::All).await?;
     expect("events read", settings.stored_events + before, count(&all)?)?;
     let rare = messages(&mut client, Which::Rare).await?;
@@ -127,6 +139,7 @@ pub async fn measure(
         measured.latencies.push(measured.elapsed.saturating_sub(begin));
         measured.events += stored;
         if measured.elapsed >= window.end.saturating_sub(window.warm) {
+            measured.resident_bytes = samples::resident_bytes();
             return Ok(measured);
         }
     }

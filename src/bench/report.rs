@@ -5,8 +5,9 @@ use std::time::Duration;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Value, json};
 
-use super::cell::{Cell, Shape};
+use super::cell::{Base, Cell, Shape};
 use super::samples::{Measured, median, percentile_us};
+use super::work::{Beside, Load, Work};
 
 /// What one round found in a cell.
 #[derive(Clone, Copy, Debug)]
@@ -19,17 +20,40 @@ pub struct Visit {
     pub p99_us: f64,
     /// The same two of the acknowledgements of what was delivered.
     pub acknowledged_us: Option<(f64, f64)>,
+    /// Events a second that subscribers and readers got beside what was measured.
+    pub beside_per_second: Option<f64>,
+    /// What the process held in memory at the end, and how much more than before, in bytes.
+    pub memory: Option<Memory>,
+}
+
+/// Memory of the whole process: server, clients and bench.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    /// At the end, in bytes.
+    pub resident: f64,
+    /// How much more than before the server started, in bytes; less than 0 where some was given back.
+    pub growth: f64,
 }
 
 impl Visit {
-    /// Sums up samples.
+    /// Sums up samples; memory only where it is known what the process held before, in bytes.
     #[must_use]
-    pub fn of(measured: &Measured) -> Self {
+    pub fn of(measured: &Measured, resident_before: Option<u64>) -> Self {
         let both = |samples: &[Duration]| (percentile_us(samples, 50), percentile_us(samples, 99));
         let (p50_us, p99_us) = both(&measured.latencies);
         let acknowledged_us =
             (!measured.acknowledgements.is_empty()).then(|| both(&measured.acknowledgements));
-        Self { per_second: measured.per_second(), p50_us, p99_us, acknowledged_us }
+        let memory = resident_before
+            .zip(measured.resident_bytes)
+            .map(|(before, after)| Memory { resident: after as f64, growth: after as f64 - before as f64 });
+        Self {
+            per_second: measured.per_second(),
+            p50_us,
+            p99_us,
+            acknowledged_us,
+            beside_per_second: measured.beside_per_second,
+            memory,
+        }
     }
 }
 
@@ -57,10 +81,25 @@ impl Row {
         median(&self.of(value))
     }
 
+    /// Gives the median of what only some cells have.
+    fn known(&self, value: impl Fn(&Visit) -> Option<f64>) -> Option<f64> {
+        let found: Vec<_> = self.visits.iter().filter_map(value).collect();
+        (!found.is_empty()).then(|| median(&found))
+    }
+
     fn acknowledged(&self) -> Option<(f64, f64)> {
-        let found: Vec<_> = self.visits.iter().filter_map(|visit| visit.acknowledged_us).collect();
-        let side = |value: fn(&(f64, f64)) -> f64| median(&found.iter().map(value).collect::<Vec<_>>());
-        (!found.is_empty()).then(|| (side(|found| found.0), side(|found| found.1)))
+        let p50 = self.known(|visit| visit.acknowledged_us.map(|(p50, _)| p50));
+        p50.zip(self.known(|visit| visit.acknowledged_us.map(|(_, p99)| p99)))
+    }
+
+    fn beside(&self) -> Option<f64> {
+        self.known(|visit| visit.beside_per_second)
+    }
+
+    fn memory(&self) -> Option<Memory> {
+        let resident = self.known(|visit| visit.memory.map(|memory| memory.resident));
+        let growth = self.known(|visit| visit.memory.map(|memory| memory.growth));
+        resident.zip(growth).map(|(resident, growth)| Memory { resident, growth })
     }
 }
 
@@ -92,18 +131,9 @@ pub struct Report {
     pub rows: Vec<Row>,
 }
 
-const HEADER: [&str; 10] = [
-    "events",
-    "work",
-    "target",
-    "events/s",
-    "min–max",
-    "p50/p99 µs",
-    "of limit",
-    "of prealloc",
-    "of plain",
-    "ack p50/p99 µs",
-];
+const HEADER: [&str; 9] =
+    ["events", "work", "target", "events/s", "min–max", "p50/p99 µs", "ratios", "beside", "MiB (growth)"];
+const MIB: f64 = 1_048_576.0;
 
 impl Report {
     /// Gives the row of a cell.
@@ -114,11 +144,18 @@ impl Report {
 
     /// Gives the median over the rounds of the rate of a cell divided by that of another in the same round.
     #[must_use]
-    pub fn ratio(&self, cell: Cell, to: Option<Cell>) -> Option<f64> {
-        let (row, base) = (self.row(cell)?, self.row(to?)?);
+    pub fn ratio(&self, cell: Cell, to: Cell) -> Option<f64> {
+        let (row, base) = (self.row(cell)?, self.row(to)?);
         let pairs = row.visits.iter().zip(&base.visits);
         let ratios: Vec<f64> = pairs.map(|(visit, base)| visit.per_second / base.per_second).collect();
         (!ratios.is_empty()).then(|| median(&ratios))
+    }
+
+    /// Gives the names and the values of the ratios of a cell; not of cells that were not measured.
+    #[must_use]
+    pub fn ratios(&self, cell: Cell) -> Vec<(String, f64)> {
+        let known = |base: Base| Some((base.name, self.ratio(cell, base.cell)?));
+        cell.bases().into_iter().filter_map(known).collect()
     }
 
     /// Gives the facts of the machine and the run as lines.
@@ -154,7 +191,10 @@ impl Report {
         let rates = row.of(|visit| visit.per_second);
         let (least, greatest) = extremes(&rates);
         let pair = |p50: f64, p99: f64| format!("{p50:.0}/{p99:.0}");
-        let ratio = |to| self.ratio(row.cell, to).map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
+        let ratios = self.ratios(row.cell).into_iter().map(|(name, ratio)| format!("{ratio:.2} {name}"));
+        let memory = row
+            .memory()
+            .map(|Memory { resident, growth }| format!("{:.0} ({:+.0})", resident / MIB, growth / MIB));
         [
             row.cell.shape.to_string(),
             row.cell.work.to_string(),
@@ -162,10 +202,9 @@ impl Report {
             rate(median(&rates)),
             format!("{}–{}", rate(least), rate(greatest)),
             pair(row.median(|visit| visit.p50_us), row.median(|visit| visit.p99_us)),
-            ratio(row.cell.limit()),
-            ratio(row.cell.ceiling()),
-            ratio(row.cell.unconditional()),
-            row.acknowledged().map(|(p50, p99)| pair(p50, p99)).unwrap_or_default(),
+            ratios.collect::<Vec<_>>().join(", "),
+            beside(row).unwrap_or_default(),
+            memory.unwrap_or_default(),
         ]
     }
 
@@ -190,22 +229,22 @@ impl Report {
     fn cell_json(&self, row: &Row) -> Value {
         let rates = row.of(|visit| visit.per_second);
         let (least, greatest) = extremes(&rates);
-        let mut cell = json!({
+        let ratios = self.ratios(row.cell).into_iter().map(|(name, ratio)| (name, json!(ratio)));
+        json!({
             "target": row.cell.target.to_string(),
             "events": row.cell.shape.to_string(),
             "work": row.cell.work.to_string(),
             "per_second": { "median": median(&rates), "min": least, "max": greatest, "rounds": rates },
             "p50_us": { "median": row.median(|visit| visit.p50_us), "rounds": row.of(|visit| visit.p50_us) },
             "p99_us": { "median": row.median(|visit| visit.p99_us), "rounds": row.of(|visit| visit.p99_us) },
-            "ratio_to_limit": self.ratio(row.cell, row.cell.limit()),
-            "ratio_to_prealloc": self.ratio(row.cell, row.cell.ceiling()),
-            "ratio_to_plain": self.ratio(row.cell, row.cell.unconditional()),
+            "ratios": ratios.collect::<serde_json::Map<_, _>>(),
             "acknowledged_us": row.acknowledged().map(|(p50, p99)| json!({ "p50": p50, "p99": p99 })),
-        });
-        if let (Some(limit), Some(fields)) = (row.cell.limit(), cell.as_object_mut()) {
-            fields.insert("limit".to_owned(), json!(limit.target.to_string()));
-        }
-        cell
+            "beside_per_second": row.beside(),
+            "process_bytes": row.memory().map(|memory| json!({
+                "resident": memory.resident,
+                "growth": memory.growth,
+            })),
+        })
     }
 
     /// Lists cells of the server under test that were not measured in every round, or gave nothing.
@@ -217,6 +256,15 @@ impl Report {
         };
         self.rows.iter().filter(empty).map(|row| row.cell).collect()
     }
+}
+
+/// Says what else was measured: how fast the same events were acknowledged, or what neighbours got.
+fn beside(row: &Row) -> Option<String> {
+    if let Some((p50, p99)) = row.acknowledged() {
+        return Some(format!("acknowledged {p50:.0}/{p99:.0} µs"));
+    }
+    let reads = matches!(row.cell.work, Work::Append(Load { beside: Beside::Stored { .. }, .. }));
+    Some(format!("{} {}/s", rate(row.beside()?), if reads { "read" } else { "delivered" }))
 }
 
 fn extremes(values: &[f64]) -> (f64, f64) {
@@ -240,7 +288,7 @@ fn rate(rate: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::cell::{Target, Work};
+    use crate::bench::cell::Target;
 
     fn row(target: Target, rates: &[f64]) -> Row {
         let cell = Cell { target, shape: Shape::Smallest, work: Work::ReadAll };
@@ -249,6 +297,8 @@ mod tests {
             p50_us: 1.0,
             p99_us: 2.0,
             acknowledged_us: None,
+            beside_per_second: None,
+            memory: None,
         });
         Row { cell, visits: visits.collect() }
     }
@@ -265,9 +315,15 @@ mod tests {
         let report =
             report(vec![row(Target::Annals, &[10., 100., 90.]), row(Target::Null, &[20., 200., 100.])]);
         let cell = report.rows.first().unwrap().cell;
-        assert_eq!(report.ratio(cell, cell.limit()), Some(0.5));
-        assert!(report.table().to_string().contains(" 0.50 |"), "{}", report.table());
+        assert_eq!(report.ratios(cell), [("null".to_owned(), 0.5)]);
+        assert!(report.table().to_string().contains(" 0.50 null |"), "{}", report.table());
         assert!(report.gaps().is_empty());
+    }
+
+    #[test]
+    fn a_base_that_was_not_measured_gives_no_ratio() {
+        let report = report(vec![row(Target::Annals, &[1., 1., 1.])]);
+        assert_eq!(report.ratios(report.rows.first().unwrap().cell), []);
     }
 
     #[test]

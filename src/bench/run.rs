@@ -1,12 +1,12 @@
 //! One run: every cell in every round, in an order that turns.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::runtime::Runtime;
 
-use super::append::{self, Load};
-use super::cell::{Cell, Shape, Target, Work, blocks};
+use super::cell::{self, Cell, Shape, Target};
 use super::error::BenchError;
 use super::events::Templates;
 use super::host::{Host, Running};
@@ -14,14 +14,21 @@ use super::null::Prebuilt;
 use super::read::{self, Which};
 use super::report::{Machine, Report, Row, Visit};
 use super::samples::{Measured, percentile_us};
-use super::{Settings, Window, latency, raw};
+use super::work::{Beside, Work};
+use super::{Settings, Window, append, codec, latency, raw, samples};
 use crate::server::{Config, Overrides};
 
-/// Events of one shape, and a store that holds them.
+/// Events of one shape.
 struct Stage {
     shape: Shape,
     templates: Arc<Templates>,
-    store: Running,
+    /// Nothing where no cell reads.
+    stored: Option<Stored>,
+}
+
+/// A store that is read from.
+struct Stored {
+    server: Running,
     prebuilt: Prebuilt,
 }
 
@@ -49,12 +56,19 @@ pub fn run(settings: &Settings, progress: &dyn Fn(usize, usize)) -> Result<Repor
             .build()?,
         stages: Vec::new(),
     };
-    for shape in [Shape::Smallest, Shape::Realistic] {
-        let stage = bench.stage(shape)?;
+    let mut blocks = cell::blocks(&settings.subscribers);
+    if let Some(text) = &settings.only {
+        blocks = cell::only(blocks, text);
+        if blocks.is_empty() {
+            return Err(BenchError::NoCell(text.clone()));
+        }
+    }
+    for shape in Shape::ALL {
+        let reads = |cell: &Cell| cell.shape == shape && matches!(cell.work, Work::ReadAll | Work::ReadRare);
+        let stage = bench.stage(shape, blocks.iter().flatten().any(reads))?;
         bench.stages.push(stage);
     }
     let machine = bench.machine()?;
-    let mut blocks = blocks();
     let mut rows: Vec<Row> = blocks.iter().flatten().map(|cell| Row::new(*cell)).collect();
     let (mut done, all) = (0, rows.len() * settings.rounds);
     for round in 0..settings.rounds {
@@ -63,7 +77,9 @@ pub fn run(settings: &Settings, progress: &dyn Fn(usize, usize)) -> Result<Repor
             let by = usize::from(round > 0) % block.len();
             block.rotate_left(by);
             for cell in block.iter() {
-                let visit = Visit::of(&bench.measure(*cell)?);
+                let before = samples::resident_bytes();
+                let measured = bench.measure(*cell)?;
+                let visit = Visit::of(&measured, before.filter(|_| cell.target == Target::Annals));
                 if let Some(row) = rows.iter_mut().find(|row| row.cell == *cell) {
                     row.visits.push(visit);
                 }
@@ -74,21 +90,24 @@ pub fn run(settings: &Settings, progress: &dyn Fn(usize, usize)) -> Result<Repor
         let by = blocks.len() / settings.rounds.max(1);
         blocks.rotate_left(by);
     }
-    for stage in bench.stages.drain(..) {
-        bench.host.stop(stage.store)?;
+    for stored in bench.stages.drain(..).filter_map(|stage| stage.stored) {
+        bench.host.stop(stored.server)?;
     }
     Ok(Report { machine, rounds: settings.rounds, cell: settings.cell, rows })
 }
 
 impl Bench<'_> {
-    fn stage(&self, shape: Shape) -> Result<Stage, BenchError> {
+    fn stage(&self, shape: Shape, is_read: bool) -> Result<Stage, BenchError> {
         let templates = Arc::new(Templates::new(shape)?);
-        let store = self.host.start(Target::Annals, &Prebuilt::default(), &self.directory)?;
+        if !is_read {
+            return Ok(Stage { shape, templates, stored: None });
+        }
+        let server = self.host.start(Target::Annals, &Prebuilt::default(), &self.directory)?;
         let prebuilt = self.clients.block_on(async {
-            read::prepare(store.address, &templates).await?;
-            read::fill(store.address, &templates, self.settings).await
+            read::prepare(server.address, &templates).await?;
+            read::fill_and_read(server.address, &templates, self.settings).await
         })?;
-        Ok(Stage { shape, templates, store, prebuilt })
+        Ok(Stage { shape, templates, stored: Some(Stored { server, prebuilt }) })
     }
 
     fn machine(&self) -> Result<Machine, BenchError> {
@@ -115,18 +134,22 @@ impl Bench<'_> {
         let window = Window::of(self.settings.cell);
         let stage = self.stages.iter().find(|stage| stage.shape == cell.shape);
         let stage = stage.ok_or(BenchError::Fault("a shape was not prepared"))?;
+        let templates = &stage.templates;
         match cell.work {
-            Work::Sync { batch } => Ok(raw::measure(&self.directory, &stage.templates, batch, window)?),
+            Work::Sync { batch } => Ok(raw::measure(&self.directory, templates, batch, window)?),
             Work::ReadAll => self.read(cell.target, stage, Which::All, window),
             Work::ReadRare => self.read(cell.target, stage, Which::Rare, window),
-            Work::Append { clients, batch, conditional } => {
-                let load = Load { clients, batch, conditional };
-                self.on_new(cell.target, stage, |running| {
-                    self.clients.block_on(append::measure(running.address, &stage.templates, load, window))
-                })
+            Work::Append(load) if cell.target == Target::Codec => {
+                codec::measure(templates, load.batch, window)
             }
-            Work::Subscribe => self.on_new(cell.target, stage, |running| {
-                self.clients.block_on(latency::measure(running.address, &stage.templates, window))
+            Work::Append(load) => self.on_new(cell.target, stage, async |address| {
+                if matches!(load.beside, Beside::Stored { .. }) {
+                    read::fill(address, templates, self.settings).await?;
+                }
+                append::measure(address, templates, load, window).await
+            }),
+            Work::Subscribe => self.on_new(cell.target, stage, async |address| {
+                latency::measure(address, templates, window).await
             }),
         }
     }
@@ -138,11 +161,12 @@ impl Bench<'_> {
         which: Which,
         window: Window,
     ) -> Result<Measured, BenchError> {
-        let read = |address| self.clients.block_on(read::measure(address, which, &stage.prebuilt, window));
+        let stored = stage.stored.as_ref().ok_or(BenchError::Fault("a store was not filled"))?;
+        let read = async |address| read::measure(address, which, &stored.prebuilt, window).await;
         if target == Target::Annals {
-            return read(stage.store.address);
+            return self.clients.block_on(read(stored.server.address));
         }
-        self.on_new(target, stage, |running| read(running.address))
+        self.on_new(target, stage, read)
     }
 
     /// Measures on a target that was just made, so that no cell stands on what another left.
@@ -150,13 +174,14 @@ impl Bench<'_> {
         &self,
         target: Target,
         stage: &Stage,
-        measure: impl FnOnce(&Running) -> Result<Measured, BenchError>,
+        measure: impl AsyncFnOnce(SocketAddr) -> Result<Measured, BenchError>,
     ) -> Result<Measured, BenchError> {
-        let running = self.host.start(target, &stage.prebuilt, &self.directory)?;
+        let prebuilt = stage.stored.as_ref().map(|stored| stored.prebuilt.clone()).unwrap_or_default();
+        let running = self.host.start(target, &prebuilt, &self.directory)?;
         if target == Target::Annals {
             self.clients.block_on(read::prepare(running.address, &stage.templates))?;
         }
-        let measured = measure(&running)?;
+        let measured = self.clients.block_on(measure(running.address))?;
         self.host.stop(running)?;
         Ok(measured)
     }

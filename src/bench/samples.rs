@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::queries::process;
+
 /// What one visit of a cell gave.
 #[derive(Clone, Debug, Default)]
 pub struct Measured {
@@ -13,6 +15,11 @@ pub struct Measured {
     pub latencies: Vec<Duration>,
     /// How long the acknowledgement took of what was delivered; empty but for subscriptions.
     pub acknowledgements: Vec<Duration>,
+    /// Events a second that subscribers and readers got beside what was measured; nothing where there were none.
+    pub beside_per_second: Option<f64>,
+    /// What the process held in memory at the end, while clients and server still had all of theirs; nothing where it
+    /// is not known.
+    pub resident_bytes: Option<u64>,
 }
 
 impl Measured {
@@ -21,6 +28,12 @@ impl Measured {
     pub fn per_second(&self) -> f64 {
         self.events as f64 / self.elapsed.as_secs_f64().max(f64::MIN_POSITIVE)
     }
+}
+
+/// Gives the resident bytes of this process: server, clients and bench together, as they share it.
+#[must_use]
+pub fn resident_bytes() -> Option<u64> {
+    process::memory(std::process::id()).map(|memory| memory.resident)
 }
 
 /// Gives the sample that this share of the samples, in hundredths, does not exceed, in microseconds; 0 for none.

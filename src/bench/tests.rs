@@ -4,24 +4,34 @@ use std::cell::Cell as Shared;
 use std::io::{BufRead, Cursor};
 use std::time::Duration;
 
+use prost::Message as _;
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
+use tonic::Code;
 
+use super::cell::{Shape, Target};
+use super::events::{Requests, STREAMS, Templates};
 use super::queries::serving::Program;
 use super::queries::{self, QuerySettings};
 use super::samples::{median, percentile_us};
-use super::{Settings, cell, run};
+use super::work::Condition;
+use super::{BenchError, Settings, Subscribers, answer, cell, run};
+use crate::pb::condition::Condition as Kind;
+use crate::pb::stream_condition::Expected;
+use crate::pb::{AppendEventsRequest, AppendEventsResponse, AppendedEvent, StreamCondition};
 
 #[test]
 fn a_short_run_measures_every_cell() {
     let directory = tempfile::tempdir().unwrap();
     let settings = Settings {
         cell: Duration::from_millis(10),
+        subscribers: few(),
         directory: Some(directory.path().to_owned()),
         ..Settings::quick()
     };
     let last = Shared::new((0, 0));
     let report = run(&settings, &|done, all| last.set((done, all))).unwrap();
-    let cells: Vec<_> = cell::blocks().into_iter().flatten().collect();
+    let cells: Vec<_> = cell::blocks(&few()).into_iter().flatten().collect();
     assert_eq!(last.get(), (cells.len(), cells.len()));
     assert_eq!(report.gaps(), []);
     let json = report.json();
@@ -30,24 +40,147 @@ fn a_short_run_measures_every_cell() {
     for (cell, json) in cells.iter().zip(measured) {
         assert_eq!(json["work"], cell.work.to_string());
         assert!(json["per_second"]["median"].as_f64().unwrap() > 0.0, "{json}");
-        assert_eq!(json["ratio_to_limit"].is_number(), cell.limit().is_some(), "{json}");
-        assert_eq!(json["ratio_to_prealloc"].is_number(), cell.ceiling().is_some(), "{json}");
-        assert_eq!(json["ratio_to_plain"].is_number(), cell.unconditional().is_some(), "{json}");
+        let ratios = json["ratios"].as_object().unwrap();
+        assert_eq!(ratios.len(), cell.bases().len(), "{json}");
+        assert!(ratios.values().all(|ratio| ratio.as_f64().unwrap() > 0.0), "{json}");
+        let annals = cell.target == Target::Annals;
+        assert_eq!(json["process_bytes"]["resident"].as_f64().is_some_and(|bytes| bytes > 0.0), annals);
+    }
+    for work in ["2 busy subscribers", "4 readers"] {
+        let cell = measured.iter().find(|json| json["work"].as_str().unwrap().ends_with(work)).unwrap();
+        assert!(cell["beside_per_second"].as_f64().unwrap() > 0.0, "{cell}");
     }
     assert_eq!(report.table().row_count(), cells.len());
     // Every store and file was deleted.
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
 }
 
+fn few() -> Subscribers {
+    Subscribers { busy: vec![1, 2, 20], idle: vec![10, 250] }
+}
+
 #[test]
-fn each_cell_stands_once_and_beside_its_limit() {
-    let cells: Vec<_> = cell::blocks().into_iter().flatten().collect();
-    for (at, cell) in cells.iter().enumerate() {
-        assert_eq!(cells.iter().position(|other| other == cell), Some(at), "{cell:?}");
-        for other in [cell.limit(), cell.ceiling(), cell.unconditional()].into_iter().flatten() {
-            assert!(cells.contains(&other), "{cell:?} is compared with {other:?}");
+fn each_cell_stands_once_and_beside_what_it_is_compared_with() {
+    let blocks = cell::blocks(&Settings::full().subscribers);
+    let lines: Vec<_> = blocks.iter().flatten().map(ToString::to_string).collect();
+    for (at, line) in lines.iter().enumerate() {
+        assert_eq!(lines.iter().position(|other| other == line), Some(at), "{line}");
+    }
+    for block in &blocks {
+        for (cell, base) in
+            block.iter().flat_map(|cell| cell.bases().into_iter().map(move |base| (cell, base)))
+        {
+            assert!(block.contains(&base.cell), "{cell} is compared with {}", base.cell);
         }
     }
+}
+
+#[test]
+fn only_what_is_named_is_kept_and_what_it_is_compared_with() {
+    let kept = |text| -> Vec<String> {
+        let blocks = cell::only(cell::blocks(&few()), text);
+        assert!(blocks.iter().all(|block| !block.is_empty()));
+        blocks.iter().flatten().map(ToString::to_string).collect()
+    };
+    assert_eq!(
+        kept("annals smallest append 1 x 16 on a stream"),
+        [
+            "annals smallest append 1 × 16 clients",
+            "null-log smallest append 1 × 16 on a stream",
+            "annals smallest append 1 × 16 on a stream",
+        ]
+    );
+    assert_eq!(kept("annals realistic read all").len(), 2);
+    assert_eq!(kept("").len(), cell::blocks(&few()).iter().flatten().count());
+    assert_eq!(kept("append 1 clients"), [""; 0]);
+}
+
+#[test]
+fn a_run_of_no_cell_is_refused_before_anything_is_made() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        only: Some("nothing of the kind".to_owned()),
+        directory: Some(directory.path().to_owned()),
+        ..Settings::quick()
+    };
+    let refused = run(&settings, &|_, _| panic!("a cell was measured"));
+    assert!(matches!(refused, Err(BenchError::NoCell(text)) if text == "nothing of the kind"));
+}
+
+#[test]
+fn neighbours_are_served_and_the_run_holds_what_it_is_compared_with() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        cell: Duration::from_millis(10),
+        subscribers: few(),
+        only: Some("annals realistic append 1 x 16 clients, ".to_owned()),
+        directory: Some(directory.path().to_owned()),
+        ..Settings::quick()
+    };
+    let report = run(&settings, &|_, _| {}).unwrap();
+    let json = report.json();
+    let beside = |work: &str| {
+        let cells = json["cells"].as_array().unwrap();
+        let named = |cell: &&Value| cell["work"].as_str().unwrap().ends_with(work);
+        let cell = cells.iter().filter(named).find(|cell| cell["target"] == "annals").unwrap();
+        assert!(cell["ratios"]["plain"].as_f64().unwrap() > 0.0, "{cell}");
+        cell["beside_per_second"].as_f64()
+    };
+    for served in ["1 busy subscriber", "2 busy subscribers", "20 busy subscribers", "4 readers"] {
+        assert!(beside(served).unwrap() > 0.0, "{served}");
+    }
+    for served in ["10 idle subscribers", "250 idle subscribers", "filled store", "none_since"] {
+        assert_eq!(beside(served), None, "{served}");
+    }
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_request_asks_for_what_its_client_knows() {
+    let templates = Templates::new(Shape::Smallest).unwrap();
+    let mut requests = Requests::new(&templates, 3);
+    let condition = |requests: &mut Requests<'_>, condition| {
+        let request = AppendEventsRequest::decode(requests.next(2, condition)).unwrap();
+        let stream = request.events[0].stream.clone();
+        assert!(request.events.len() == 2 && request.events[1].stream == stream);
+        (stream, request.conditions.into_iter().next().and_then(|condition| condition.condition))
+    };
+    assert_eq!(condition(&mut requests, Condition::Nothing), ("bench/3/0".to_owned(), None));
+    requests.answered(17);
+    let (stream, found) = condition(&mut requests, Condition::NoneSince);
+    let Some(Kind::NoneSince(fence)) = found else { panic!("{found:?}") };
+    assert_eq!((fence.after_position, fence.filter.unwrap().streams), (17, vec![stream]));
+    for _ in 2..STREAMS {
+        requests.next(2, Condition::Nothing);
+    }
+    // The first stream again, which has the two events of the first request.
+    let (stream, found) = condition(&mut requests, Condition::Stream);
+    let expected = StreamCondition { name: "bench/3/0".to_owned(), expected: Some(Expected::Revision(2)) };
+    assert_eq!((stream, found), (expected.name.clone(), Some(Kind::Stream(expected))));
+}
+
+#[test]
+fn an_answer_counts_only_if_it_is_whole_and_new() {
+    let event = AppendedEvent { id: "x".to_owned(), ..AppendedEvent::default() };
+    let answer = |events: usize, replayed| AppendEventsResponse {
+        first_position: 5,
+        last_position: 6,
+        events: vec![event.clone(); events],
+        replayed,
+    };
+    let of_call = |events, replayed| answer::of_call(answer(events, replayed).encode_to_vec().into(), 2);
+    assert_eq!(of_call(2, false).unwrap(), 6);
+    assert!(matches!(of_call(1, false), Err(BenchError::Answer { expected: 2, got: 1, .. })));
+    assert!(of_call(2, true).is_err());
+    let streamed = |field: u8, message: Vec<u8>| {
+        let length = u8::try_from(message.len()).unwrap();
+        answer::of_stream([vec![field << 3 | 2, length], message].concat().into(), 2)
+    };
+    assert_eq!(streamed(1, answer(2, false).encode_to_vec()).unwrap(), 6);
+    assert!(streamed(1, answer(1, false).encode_to_vec()).is_err());
+    // google.rpc.Status, code 9, no message.
+    let refused = streamed(2, vec![1 << 3, 9]);
+    assert!(matches!(refused, Err(BenchError::Call(status)) if status.code() == Code::FailedPrecondition));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 
 use bytes::{Buf as _, BufMut as _, Bytes};
+use futures_util::Stream;
 use http::uri::PathAndQuery;
 use tonic::client::Grpc;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
@@ -14,6 +15,8 @@ use super::error::BenchError;
 
 /// Path of the append call.
 pub const APPEND: &str = "/annals.v1.EventLogService/AppendEvents";
+/// Path of the call that appends request after request.
+pub const APPEND_STREAM: &str = "/annals.v1.EventLogService/AppendStream";
 /// Path of the read call.
 pub const READ: &str = "/annals.v1.EventLogService/ReadEvents";
 /// Path of the subscribe call.
@@ -96,5 +99,19 @@ impl Client {
         self.0.ready().await?;
         let path = PathAndQuery::from_static(path);
         Ok(self.0.server_streaming(Request::new(message), path, BytesCodec).await?.into_inner())
+    }
+
+    /// Sends messages as they come and gives the stream that answers them.
+    ///
+    /// # Errors
+    /// As [`Client::unary`].
+    pub async fn exchange(
+        &mut self,
+        path: &'static str,
+        messages: impl Stream<Item = Bytes> + Send + 'static,
+    ) -> Result<Streaming<Bytes>, BenchError> {
+        self.0.ready().await?;
+        let path = PathAndQuery::from_static(path);
+        Ok(self.0.streaming(Request::new(messages), path, BytesCodec).await?.into_inner())
     }
 }

@@ -21,6 +21,7 @@ const EXAMPLES: &str = "\
 Examples:
   annals bench
   annals bench --quick
+  annals bench --only \"append 1 x 16\" --rounds 3
   annals bench --directory /srv/annals --out bench.json
   annals bench --queries events.jsonl.gz more.jsonl.gz --events 1000000
   annals bench --soak 60 --directory /srv/annals --out soak.json --plot soak.svg
@@ -48,6 +49,11 @@ pub struct Bench {
     /// How long a cell is measured, in milliseconds [default: 1000]
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=600_000))]
     cell: Option<u64>,
+
+    /// Measure only cells whose line `target events work`, as in `annals smallest append 1 x 16 clients`, contains this,
+    /// and those that they are compared with
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["queries", "soak"])]
+    only: Option<String>,
 
     #[command(flatten)]
     queries: queries::Queries,
@@ -96,6 +102,7 @@ impl Bench {
         Settings {
             rounds: self.rounds.map_or(base.rounds, usize::from),
             cell: self.cell.map_or(base.cell, Duration::from_millis),
+            only: self.only.clone(),
             directory: self.directory.clone(),
             ..base
         }
@@ -141,6 +148,7 @@ fn failed(error: &BenchError) -> Failure {
     let exit = match error {
         BenchError::Io(_) => Exit::Io,
         BenchError::Config(_) => Exit::Config,
+        BenchError::NoCell(_) => Exit::Usage,
         BenchError::Server(_)
         | BenchError::Transport(_)
         | BenchError::Call(_)
@@ -151,4 +159,39 @@ fn failed(error: &BenchError) -> Failure {
         | BenchError::Fault(_) => Exit::Internal,
     };
     Failure::caused(exit, "the bench broke off", error)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        bench: Bench,
+    }
+
+    fn settings(line: &[&str]) -> Settings {
+        let line = Line::try_parse_from([&["bench"], line].concat()).unwrap();
+        line.bench.settings()
+    }
+
+    #[test]
+    fn the_line_chooses_what_is_measured() {
+        let settings = settings(&["--quick", "--only", "append 1 x 16", "--rounds", "3"]);
+        assert_eq!((settings.only.as_deref(), settings.rounds), (Some("append 1 x 16"), 3));
+        assert_eq!(settings.cell, Settings::quick().cell);
+        assert_eq!(super::tests::settings(&[]).only, None);
+        for other in [["--queries", "f"], ["--soak", "1"]] {
+            let line = [&["bench", "--only", "x"][..], &other].concat();
+            assert!(Line::try_parse_from(line).is_err(), "{other:?} has no cells");
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_in_no_cell_is_an_error_of_the_line() {
+        assert_eq!(failed(&BenchError::NoCell("x".to_owned())).exit(), Exit::Usage);
+    }
 }

@@ -18,6 +18,7 @@ use crate::bench::error::BenchError;
 use crate::bench::events::{Requests, Templates};
 use crate::bench::queries::questions::{COUNT, LIST};
 use crate::bench::transport::{Client, READ, SUBSCRIBE};
+use crate::bench::work::Condition;
 use crate::clock::Stopwatch;
 use crate::pb::count_entries_request::{Facet, GroupBy};
 use crate::pb::list_entries_request::Order;
@@ -121,11 +122,11 @@ impl Load {
                     () = pace.wait(batch) => {}
                 }
             }
-            let request = requests.next(events, false);
+            let request = requests.next(events, Condition::Nothing);
             let begin = watch.elapsed();
             // A request that was sent is waited for: an append that nobody counted would be found at the head.
             match append::send(&mut client, request, events).await {
-                Ok(()) => {
+                Ok(_) => {
                     self.counters.appends.lock().add(watch.elapsed().saturating_sub(begin));
                     self.counters.appended.fetch_add(u64::from(batch), Ordering::Relaxed);
                 }

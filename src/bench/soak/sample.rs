@@ -41,6 +41,7 @@ impl Counters {
             | BenchError::Example(_)
             | BenchError::Task(_)
             | BenchError::Answer { .. }
+            | BenchError::NoCell(_)
             | BenchError::Fault(_) => format!("{what}: {error}"),
         });
     }
