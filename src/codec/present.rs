@@ -5,6 +5,7 @@
 
 use std::sync::LazyLock;
 
+use ahash::HashMap;
 use bytes::{BufMut as _, Bytes};
 use prost::Message as _;
 use prost::encoding::{encode_varint, encoded_len_varint};
@@ -36,8 +37,12 @@ pub fn present(record: &Record) -> Result<pb::Event, PresentError> {
 /// # Errors
 /// As [`present`]; what was written by then means nothing.
 pub fn write(record: &Record, out: &mut Vec<u8>) -> Result<(), PresentError> {
+    write_with(record, &mut Spans::default(), out)
+}
+
+fn write_with<'a>(record: &'a Record, spans: &mut Spans<'a>, out: &mut Vec<u8>) -> Result<(), PresentError> {
     match record.form {
-        RecordForm::Whole => whole(record, out),
+        RecordForm::Whole => whole(record, spans, out),
         RecordForm::Erased => {
             super::erased::present(record)?.encode_raw(out);
             Ok(())
@@ -55,8 +60,9 @@ pub fn batch(records: &[Record]) -> Result<Vec<Bytes>, PresentError> {
     let written: usize = records.iter().map(|record| record.content.len()).sum();
     let mut bytes = Vec::with_capacity(written + written / 2 + 64 * records.len());
     let mut ends = Vec::with_capacity(records.len());
+    let mut spans = Spans::default();
     for record in records {
-        write(record, &mut bytes)?;
+        write_with(record, &mut spans, &mut bytes)?;
         ends.push(bytes.len());
     }
     let bytes = Bytes::from(bytes);
@@ -68,8 +74,8 @@ fn error(record: &Record, reason: String) -> PresentError {
     PresentError { position: record.position, reason }
 }
 
-fn whole(record: &Record, out: &mut Vec<u8>) -> Result<(), PresentError> {
-    let mut seen = Seen::default();
+fn whole<'a>(record: &'a Record, spans: &mut Spans<'a>, out: &mut Vec<u8>) -> Result<(), PresentError> {
+    let mut seen = Seen { spans, known_at: false, published_by: None };
     copy(&record.content, &PLACES, &mut seen, out)
         .ok_or_else(|| error(record, "its bytes are no event".to_owned()))?;
     let fields = StoredFields::decode(record.server_fields.as_ref())
@@ -137,16 +143,30 @@ fn places_in(message: &MessageDescriptor, around: &mut Vec<String>) -> Places {
     places
 }
 
+/// What was derived from spans before, by their bytes: events that stand together often share their dates, and to read
+/// one costs more than all else that is done to an event here.
+type Spans<'a> = HashMap<&'a [u8], Option<Span>>;
+
+/// What is derived from a span.
+#[derive(Debug)]
+struct Span {
+    /// What the server adds, encoded.
+    added: Vec<u8>,
+    /// From when a source was certainly public that says so of itself.
+    known_from: Option<Timestamp>,
+}
+
 /// What was found on the way.
-#[derive(Debug, Default)]
-struct Seen {
+#[derive(Debug)]
+struct Seen<'s, 'a> {
+    spans: &'s mut Spans<'a>,
     known_at: bool,
     /// When the earliest source had certainly made the event known.
     published_by: Option<Timestamp>,
 }
 
 /// Copies a message and adds what the server derives inside of it; nothing where the bytes are no message.
-fn copy(message: &[u8], places: &Places, seen: &mut Seen, out: &mut Vec<u8>) -> Option<()> {
+fn copy<'a>(message: &'a [u8], places: &Places, seen: &mut Seen<'_, 'a>, out: &mut Vec<u8>) -> Option<()> {
     let mut left = message;
     // Where begins what was not copied yet: runs of fields without a place are copied at once.
     let mut run = message;
@@ -169,15 +189,19 @@ fn copy(message: &[u8], places: &Places, seen: &mut Seen, out: &mut Vec<u8>) -> 
     Some(())
 }
 
-fn fill_in(value: &[u8], place: &Place, seen: &mut Seen, out: &mut Vec<u8>) -> Option<()> {
+fn fill_in<'a>(value: &'a [u8], place: &Place, seen: &mut Seen<'_, 'a>, out: &mut Vec<u8>) -> Option<()> {
     match place {
         Place::Span { published } => {
             out.put_slice(value);
             // A name that the time zone database no longer has takes nothing away from what was written.
-            if let Some((read, added)) = derived(value) {
-                added.encode_raw(out);
+            let span = seen.spans.entry(value).or_insert_with(|| {
+                let (read, added) = derived(value)?;
+                Some(Span { added: added.encode_to_vec(), known_from: read.known_from() })
+            });
+            if let Some(span) = span {
+                out.put_slice(&span.added);
                 if *published {
-                    seen.published_by = seen.published_by.into_iter().chain(read.known_from()).min();
+                    seen.published_by = seen.published_by.into_iter().chain(span.known_from).min();
                 }
             }
         }

@@ -13,6 +13,7 @@ pub mod knowledge;
 pub mod layout;
 pub mod locator;
 pub mod part;
+mod posting;
 pub mod segment;
 pub mod set;
 pub mod store;

@@ -36,6 +36,11 @@ pub trait Part {
     /// Gives the number of events with a term.
     fn posting_len(&self, term: &[u8]) -> u64;
 
+    /// Gives the last slot of the events with a term.
+    fn last_slot(&self, term: &[u8]) -> Option<u16> {
+        self.posting(term)?.max().and_then(|slot| u16::try_from(slot).ok())
+    }
+
     /// Visits each term that begins with `prefix`, in no certain order.
     fn for_each_term(&self, prefix: &[u8], visit: &mut dyn FnMut(&[u8], Cow<'_, RoaringBitmap>));
 

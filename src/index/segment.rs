@@ -52,16 +52,17 @@ fn range(ends: &[u32], at: usize) -> Option<std::ops::Range<usize>> {
 
 impl Dictionary {
     fn of(tail: &Tail) -> Self {
-        let mut terms: Vec<(&[u8], &RoaringBitmap)> = tail.postings().collect();
+        let mut terms: Vec<_> = tail.postings().collect();
         terms.sort_unstable_by_key(|(term, _)| *term);
         let mut dictionary = Self::default();
         for (number, (term, posting)) in (0_u32..).zip(terms) {
             dictionary.bytes.extend_from_slice(term);
             dictionary.ends.push(length(dictionary.bytes.len()));
             if posting.len() >= DENSE_LEN {
-                dictionary.dense.insert(number, posting.clone());
+                dictionary.dense.insert(number, posting.bitmap().into_owned());
             } else {
-                dictionary.slots.extend(posting.iter().filter_map(|slot| u16::try_from(slot).ok()));
+                let slots = posting.bitmap();
+                dictionary.slots.extend(slots.iter().filter_map(|slot| u16::try_from(slot).ok()));
             }
             dictionary.slot_ends.push(length(dictionary.slots.len()));
         }
@@ -192,6 +193,14 @@ impl Part for Segment {
         match self.dictionary.dense(number) {
             Some(dense) => dense.len(),
             None => u64::from(length(self.dictionary.sparse(number).len())),
+        }
+    }
+
+    fn last_slot(&self, term: &[u8]) -> Option<u16> {
+        let number = self.dictionary.find(term)?;
+        match self.dictionary.dense(number) {
+            Some(slots) => slots.max().and_then(|slot| u16::try_from(slot).ok()),
+            None => self.dictionary.sparse(number).last().copied(),
         }
     }
 

@@ -237,10 +237,9 @@ impl View<'_> {
     #[must_use]
     pub fn last_of_stream(&self, stream: &StreamName) -> Option<Position> {
         let term = TermField::Stream.term(stream.as_str());
-        self.state.parts_with(&self.state.streams, stream.as_str().as_bytes()).find_map(|part| {
-            let slot = part.posting(&term)?.max().and_then(|slot| u16::try_from(slot).ok())?;
-            Some(part.position_at(slot))
-        })
+        self.state
+            .parts_with(&self.state.streams, stream.as_str().as_bytes())
+            .find_map(|part| part.last_slot(&term).map(|slot| part.position_at(slot)))
     }
 
     /// Gives the last position folded.

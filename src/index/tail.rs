@@ -8,6 +8,7 @@ use ahash::HashMap;
 use roaring::RoaringBitmap;
 
 use super::part::AmountRow;
+use super::posting::Posting;
 use super::{Columns, Part, SEGMENT_LEN};
 use crate::domain::{EventId, KnowledgeLink, Position, RecordForm, RecordedFacts};
 
@@ -16,7 +17,7 @@ use crate::domain::{EventId, KnowledgeLink, Position, RecordForm, RecordedFacts}
 pub struct Tail {
     base: Position,
     columns: Columns,
-    postings: HashMap<Box<[u8]>, RoaringBitmap>,
+    postings: HashMap<Box<[u8]>, Posting>,
     ids: HashMap<EventId, u16>,
     order: BTreeSet<(i32, u16)>,
     links: Vec<(u16, KnowledgeLink)>,
@@ -52,11 +53,9 @@ impl Tail {
         }
         for term in facts.event.terms.iter() {
             if let Some(posting) = self.postings.get_mut(term) {
-                posting.insert(u32::from(slot));
+                posting.push(slot);
             } else {
-                let mut posting = RoaringBitmap::new();
-                posting.insert(u32::from(slot));
-                self.postings.insert(Box::from(term), posting);
+                self.postings.insert(Box::from(term), Posting::of(slot));
             }
         }
         if facts.form != RecordForm::Lost {
@@ -70,7 +69,7 @@ impl Tail {
     }
 
     /// Gives every term with its slots, in no order.
-    pub(super) fn postings(&self) -> impl Iterator<Item = (&[u8], &RoaringBitmap)> {
+    pub(super) fn postings(&self) -> impl Iterator<Item = (&[u8], &Posting)> {
         self.postings.iter().map(|(term, posting)| (term.as_ref(), posting))
     }
 
@@ -100,17 +99,21 @@ impl Part for Tail {
     }
 
     fn posting(&self, term: &[u8]) -> Option<Cow<'_, RoaringBitmap>> {
-        self.postings.get(term).map(Cow::Borrowed)
+        self.postings.get(term).map(Posting::bitmap)
     }
 
     fn posting_len(&self, term: &[u8]) -> u64 {
-        self.postings.get(term).map_or(0, RoaringBitmap::len)
+        self.postings.get(term).map_or(0, Posting::len)
+    }
+
+    fn last_slot(&self, term: &[u8]) -> Option<u16> {
+        self.postings.get(term)?.last()
     }
 
     fn for_each_term(&self, prefix: &[u8], visit: &mut dyn FnMut(&[u8], Cow<'_, RoaringBitmap>)) {
         for (term, posting) in self.postings() {
             if term.starts_with(prefix) {
-                visit(term, Cow::Borrowed(posting));
+                visit(term, posting.bitmap());
             }
         }
     }

@@ -48,6 +48,7 @@ pub struct Context {
     pub started_at: Timestamp,
     subscriptions: Arc<Semaphore>,
     queries: Arc<Semaphore>,
+    scans: Arc<Semaphore>,
     checks: Arc<Semaphore>,
     proofs: Arc<Semaphore>,
     backups: Arc<Semaphore>,
@@ -68,6 +69,8 @@ impl Context {
     ) -> Self {
         let subscriptions = Arc::new(Semaphore::new(limits.subscriptions_max));
         let queries = Arc::new(Semaphore::new(limits.queries_max));
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let scans = Arc::new(Semaphore::new((cores / 2).max(1)));
         let checks = Arc::new(Semaphore::new(1));
         let proofs = Arc::new(Semaphore::new(1));
         let backups = Arc::new(Semaphore::new(BACKUPS_MAX));
@@ -80,6 +83,7 @@ impl Context {
             started_at,
             subscriptions,
             queries,
+            scans,
             checks,
             proofs,
             backups,
@@ -128,6 +132,18 @@ impl Context {
         work: impl FnOnce(&Self) -> Result<T, Status> + Send + 'static,
     ) -> Result<T, Status> {
         self.run(Arc::clone(&self.queries), work).await
+    }
+
+    /// Reads a batch of a stream: on half of the cores at most. Whoever reads everything takes what it gets, and many who
+    /// do so at once would leave nothing for appends and short questions.
+    ///
+    /// # Errors
+    /// As [`Context::query`].
+    pub async fn scan<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, Status> + Send + 'static,
+    ) -> Result<T, Status> {
+        self.run(Arc::clone(&self.scans), work).await
     }
 
     /// Runs a check of the store: one at a time, beside the queries, because a slow reader of its report holds it up.
