@@ -16,7 +16,8 @@ function fail(why) {
 
 // C2SP signed-note and tlog-checkpoint.
 function open(note, key) {
-  const [name, id, encoded] = key.split(/\+(.{8})\+/);
+  // Base64 may hold a plus sign, too: only the first two separate.
+  const [, name, id, encoded] = key.match(/^([^+]+)\+(.{8})\+(.*)$/) ?? fail('the key is damaged');
   const bytes = Buffer.from(encoded, 'base64');
   if (sha256(Buffer.from(`${name}\n`), bytes).subarray(0, 4).toString('hex') !== id) fail('the key is damaged');
   const at = note.lastIndexOf('\n\n') + 1;
