@@ -12,6 +12,9 @@ use crate::log::{BatchLimits, Log, Scan};
 
 const LIMITS: BatchLimits = BatchLimits { records_max: 256, bytes_max: 256 * 1_024 };
 
+/// Most values of a filter that is looked at for each event.
+const OUTLOOK_VALUES_MAX: usize = 64;
+
 /// Matching events as clients see them, encoded, in position order.
 #[derive(Debug)]
 pub struct Events(Scan);
@@ -38,9 +41,11 @@ impl Source for Events {
     }
 
     fn outlook(&self) -> Option<Filter> {
-        // Words are found by an index of their own.
         let filter = self.0.filter();
-        filter.words_known_to().is_none().then(|| filter.clone())
+        // Words are found by an index of their own; and one follower with hundreds of values must not make the look at
+        // an event long for all others.
+        let is_short = filter.words_known_to().is_none() && filter.value_count() <= OUTLOOK_VALUES_MAX;
+        is_short.then(|| filter.clone())
     }
 
     fn held(&self, log: &Log, positions: &[Position]) -> Option<(Self::Item, usize)> {

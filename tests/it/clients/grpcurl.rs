@@ -19,8 +19,13 @@ pub struct Answer {
 
 /// A call that is yet to be made.
 pub fn command(server: &Server, flags: &[&str], method: &str, request: &Value) -> Command {
+    command_with(server, flags, method, &request.to_string())
+}
+
+/// The same with any number of messages, one JSON text after another.
+fn command_with(server: &Server, flags: &[&str], method: &str, requests: &str) -> Command {
     let mut input = tempfile::tempfile().unwrap();
-    input.write_all(request.to_string().as_bytes()).unwrap();
+    input.write_all(requests.as_bytes()).unwrap();
     input.rewind().unwrap();
     let mut grpcurl = tools::grpcurl();
     grpcurl.args(["-plaintext", "-format-error", "-max-time", "60", "-d", "@"]).args(flags);
@@ -135,6 +140,26 @@ fn appends_and_reads() {
     assert_eq!((&started["head"], &started["storeId"]), (&json!("3"), &head["storeId"]));
     assert_eq!(followed.messages[1]["events"]["events"].as_array().unwrap().len(), 3);
     assert_eq!(followed.messages[2], json!({"caughtUp": {"head": "3"}}));
+}
+
+#[test]
+fn appends_on_a_stream() {
+    let server = Server::start();
+    let append = |title: &str, revision: Option<u64>| {
+        let condition = revision.map(|revision| json!({"stream": {"name": "s", "revision": revision}}));
+        json!({"events": [simple("s", title)], "conditions": Vec::from_iter(condition)}).to_string()
+    };
+    let requests = [append("one", None), append("two", Some(7)), append("three", Some(1))].concat();
+    let output = command_with(&server, &[], "EventLogService/AppendStream", &requests).output().unwrap();
+    let Answer { exit, messages, error } = answer(&output);
+    assert_eq!((exit, messages.len()), (0, 3), "{error}");
+    assert_eq!(messages[0]["appended"]["firstPosition"], "1");
+    let refused = &messages[1]["refused"];
+    assert_eq!(refused["code"], 10, "ABORTED: {refused}");
+    // The details are written out: reflection knows their types.
+    let details = refused["details"].as_array().unwrap();
+    assert!(details.iter().any(|detail| detail["reason"] == "CONDITION_FAILED"), "{refused}");
+    assert_eq!(messages[2]["appended"]["events"][0]["streamRevision"], "2");
 }
 
 #[test]
