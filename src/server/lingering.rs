@@ -3,7 +3,7 @@
 //! A socket that is closed while the other side still sends is reset, and a reset takes away also what the other side
 //! has received but not read (RFC 1122, 4.2.2.13): of a call that is refused or ended while its client still uploads,
 //! the client would learn nothing but a broken connection. So the own half is closed first, and what still comes is
-//! read and thrown away until the other side closes, too, or [`LINGER`] is over.
+//! read and thrown away until the other side closes, too, or a second is over.
 
 use std::future::Future as _;
 use std::io;
