@@ -46,13 +46,6 @@ fn a_short_run_measures_every_cell() {
         let annals = cell.target == Target::Annals;
         assert_eq!(json["process_bytes"]["resident"].as_f64().is_some_and(|bytes| bytes > 0.0), annals);
     }
-    let beside = |work: &str| {
-        let cell = measured.iter().find(|json| json["work"].as_str().unwrap().ends_with(work)).unwrap();
-        cell["beside_per_second"].as_f64().unwrap()
-    };
-    assert!(beside("2 busy subscribers") > 0.0);
-    // In so short a time no batch need have come to a reader; before it each had read everything once.
-    assert!(beside("4 readers") >= 0.0);
     assert_eq!(report.table().row_count(), cells.len());
     // Every store and file was deleted.
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
@@ -114,7 +107,8 @@ fn a_run_of_no_cell_is_refused_before_anything_is_made() {
 fn neighbours_are_served_and_the_run_holds_what_it_is_compared_with() {
     let directory = tempfile::tempdir().unwrap();
     let settings = Settings {
-        cell: Duration::from_millis(10),
+        // Long enough that a batch comes to a reader, also where other tests take the cores.
+        cell: Duration::from_millis(500),
         subscribers: few(),
         only: Some("annals realistic append 1 x 16 clients, ".to_owned()),
         directory: Some(directory.path().to_owned()),

@@ -25,7 +25,7 @@ impl Posting {
         Self::Few(vec![slot])
     }
 
-    /// Adds a slot above all others; one that is there is not added again.
+    /// Adds a slot above all others: a tail takes events in order, and a term stands once among those of an event.
     pub(super) fn push(&mut self, slot: u16) {
         match self {
             Self::Few(slots) if slots.len() < FEW_MAX => slots.push(slot),

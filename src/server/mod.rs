@@ -95,7 +95,7 @@ pub const STREAM_WINDOW_BYTES: u32 = 1_024 * 1_024;
 /// call that is not read from stops all others of its connection.
 pub const CONNECTION_WINDOW_BYTES: u32 = 8 * STREAM_WINDOW_BYTES;
 /// Most threads a core for work that may wait for the disk, and least of them. More of them make nothing faster: work goes
-/// to whichever thread has rested longest, so that all of them keep memory of their own warm (10 MiB a thread), and
+/// to whichever thread has rested longest, so that all of them keep memory of their own warm, and
 /// hundreds that read at once make sled many times slower than a few do.
 const BLOCKING_THREADS_A_CORE: usize = 4;
 const BLOCKING_THREADS_MIN: usize = 16;

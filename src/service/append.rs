@@ -102,10 +102,10 @@ impl Context {
                 let weight = u32::from(events.clamp(1, UNANSWERED_EVENTS_MAX));
                 // Never closed.
                 let Ok(place) = Arc::clone(&places).acquire_many_owned(weight).await else { return };
+                // Before the append: once the writer has it, nothing may come between it and its answer.
+                let Ok(answer) = out.reserve().await else { return };
                 let outcome = self.begin_append(log, request).await;
-                if out.send(Taken::Request { outcome, place }).await.is_err() {
-                    return;
-                }
+                answer.send(Taken::Request { outcome, place });
             }
         };
         tokio::select! {

@@ -1,6 +1,7 @@
 //! Many followers at the live edge: each gets what matches its filter, all of it, once and in order, however it is told.
 
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use annals::domain::Timestamp;
 use annals::pb;
@@ -99,16 +100,17 @@ async fn followers_with_random_filters_get_what_a_read_gives() {
     let readers: Vec<_> = streams
         .into_iter()
         .map(|mut stream| {
-            tokio::spawn(async move {
-                let mut found = Vec::new();
+            let found = Arc::new(Mutex::new(Vec::new()));
+            let reader = Arc::clone(&found);
+            let task = tokio::spawn(async move {
                 // Ends with the server.
                 while let Ok(Some(message)) = stream.message().await {
                     if let Some(Content::Events(batch)) = message.content {
-                        found.extend(batch.decoded().unwrap());
+                        reader.lock().unwrap().extend(batch.decoded().unwrap());
                     }
                 }
-                found
-            })
+            });
+            (task, found)
         })
         .collect();
     let now = Timestamp(1_716_336_000_000_000);
@@ -125,12 +127,19 @@ async fn followers_with_random_filters_get_what_a_read_gives() {
     for filter in filters {
         expected.push(read(&mut log, filter, 1).await);
     }
-    // What is on its way arrives before the end, or else is missing below: a stop sends what was evaluated.
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    let begin = Instant::now();
+    for ((_, found), expected) in readers.iter().zip(&expected) {
+        while found.lock().unwrap().len() < expected.len() {
+            assert!(begin.elapsed() < SOON, "{} of {}", found.lock().unwrap().len(), expected.len());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    // The stop shows what came besides.
     let mut server = server;
     server.stop();
-    for (reader, expected) in readers.into_iter().zip(expected) {
-        let found = reader.await.unwrap();
+    for ((task, found), expected) in readers.into_iter().zip(expected) {
+        task.await.unwrap();
+        let found = std::mem::take(&mut *found.lock().unwrap());
         let positions = |events: &[pb::Event]| events.iter().map(|event| event.position).collect::<Vec<_>>();
         assert_eq!(positions(&found), positions(&expected));
         assert_eq!(found, expected);
