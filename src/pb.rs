@@ -30,6 +30,15 @@ impl EventBatch {
     }
 }
 
+impl AppendEventsRequest {
+    /// Encodes the events.
+    #[must_use]
+    pub fn of(events: Vec<Event>, conditions: Vec<Condition>) -> Self {
+        let events = events.into_iter().map(|event| prost::Message::encode_to_vec(&event).into()).collect();
+        Self { events, conditions }
+    }
+}
+
 /// Every file of the API with its comments, as an encoded `google.protobuf.FileDescriptorSet`.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/annals_v1.bin"));
 

@@ -60,7 +60,7 @@ impl Templates {
             Shape::Smallest => Ok(Self { bodies: vec![body(smallest())], linked: None }),
             Shape::Realistic => {
                 let events = example()?;
-                let linked = AppendEventsRequest { events: events.clone(), conditions: Vec::new() };
+                let linked = AppendEventsRequest::of(events.clone(), Vec::new());
                 let bodies = events.into_iter().map(body).collect();
                 Ok(Self { bodies, linked: Some(linked.encode_to_vec().into()) })
             }
@@ -168,7 +168,7 @@ impl<'a> Requests<'a> {
         if let Some(condition) = self.condition(stream, batch, condition) {
             let conditions = vec![pb::Condition { condition: Some(condition) }];
             // The encoding of a message without events is that of its conditions.
-            out.put_slice(&AppendEventsRequest { events: Vec::new(), conditions }.encode_to_vec());
+            out.put_slice(&AppendEventsRequest::of(Vec::new(), conditions).encode_to_vec());
         }
         self.requests += 1;
         out.freeze()

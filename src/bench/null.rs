@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use futures_util::stream;
-use prost::Message as _;
+use prost::{DecodeError, Message as _};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_stream::wrappers::BroadcastStream;
 use tonic::body::Body;
@@ -21,7 +21,7 @@ use tonic::{Request, Response, Status, Streaming};
 use tower::{Service, service_fn};
 
 use super::transport::{APPEND, APPEND_STREAM, BytesCodec, READ, SUBSCRIBE};
-use crate::pb::{AppendEventsRequest, AppendEventsResponse, AppendedEvent, ReadEventsRequest};
+use crate::pb::{AppendEventsRequest, AppendEventsResponse, AppendedEvent, Event, ReadEventsRequest};
 
 /// Requests that may wait for the writer.
 const QUEUE: usize = 4_096;
@@ -81,8 +81,10 @@ impl Null {
     }
 
     async fn append(self, bytes: Bytes) -> Result<Bytes, Status> {
-        let request = AppendEventsRequest::decode(bytes.clone())
-            .map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let unreadable = |error: DecodeError| Status::invalid_argument(error.to_string());
+        let request = AppendEventsRequest::decode(bytes.clone()).map_err(unreadable)?;
+        let ids = request.events.iter().map(|event| Event::decode(event.clone()).map(|event| event.id));
+        let ids = ids.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
         let events = u64::try_from(request.events.len()).unwrap_or(u64::MAX);
         let last = match &self.writer {
             None => {
@@ -98,8 +100,8 @@ impl Null {
             }
         };
         let first = last - events + 1;
-        let places = request.events.into_iter().zip(first..).map(|(event, position)| AppendedEvent {
-            id: event.id,
+        let places = ids.into_iter().zip(first..).map(|(id, position)| AppendedEvent {
+            id,
             position,
             stream_revision: position,
             ..AppendedEvent::default()

@@ -145,6 +145,33 @@ pub async fn measure(
     }
 }
 
+/// Measures how fast a store is read from its beginning, again and again, whatever it holds; each message is a call.
+///
+/// # Errors
+/// As [`Client::stream`].
+pub async fn from_the_beginning(address: SocketAddr, window: Window) -> Result<Measured, BenchError> {
+    let mut client = Client::connect(address).await?;
+    let mut measured = Measured::default();
+    let watch = Stopwatch::start();
+    loop {
+        let mut stream = client.stream(READ, Which::All.request()).await?;
+        let mut before = watch.elapsed();
+        while let Some(message) = stream.message().await? {
+            let events = events_of(message)?;
+            let now = watch.elapsed();
+            if now >= window.warm {
+                measured.events += events;
+                measured.latencies.push(now.saturating_sub(before));
+                measured.elapsed = now.saturating_sub(window.warm);
+            }
+            if now >= window.end {
+                return Ok(measured);
+            }
+            before = now;
+        }
+    }
+}
+
 async fn read(client: &mut Client, which: Which, stored: usize) -> Result<(), BenchError> {
     let mut stream = client.stream(READ, which.request()).await?;
     let mut got = 0;

@@ -18,7 +18,7 @@ use super::work::Condition;
 use super::{BenchError, Settings, Subscribers, answer, cell, run};
 use crate::pb::condition::Condition as Kind;
 use crate::pb::stream_condition::Expected;
-use crate::pb::{AppendEventsRequest, AppendEventsResponse, AppendedEvent, StreamCondition};
+use crate::pb::{AppendEventsRequest, AppendEventsResponse, AppendedEvent, Event, StreamCondition};
 
 #[test]
 fn a_short_run_measures_every_cell() {
@@ -138,8 +138,10 @@ fn a_request_asks_for_what_its_client_knows() {
     let mut requests = Requests::new(&templates, 3);
     let condition = |requests: &mut Requests<'_>, condition| {
         let request = AppendEventsRequest::decode(requests.next(2, condition)).unwrap();
-        let stream = request.events[0].stream.clone();
-        assert!(request.events.len() == 2 && request.events[1].stream == stream);
+        let streams = request.events.iter().map(|event| Event::decode(event.clone()).unwrap().stream);
+        let mut streams: Vec<String> = streams.collect();
+        let stream = streams.remove(0);
+        assert_eq!(streams, std::slice::from_ref(&stream));
         (stream, request.conditions.into_iter().next().and_then(|condition| condition.condition))
     };
     assert_eq!(condition(&mut requests, Condition::Nothing), ("bench/3/0".to_owned(), None));
@@ -203,6 +205,7 @@ fn a_short_run_asks_every_query_of_copies_of_the_example() {
         events: 50,
         cell: Duration::from_millis(1),
         directory: Some(directory.path().to_owned()),
+        subscribers: Subscribers { busy: vec![2], idle: vec![10] },
         program: Program::Here,
         stop: CancellationToken::new(),
     };
@@ -231,5 +234,10 @@ fn a_short_run_asks_every_query_of_copies_of_the_example() {
         assert_eq!(figure["value"].is_null(), of_child, "{figure}");
     }
     assert!(report.figures.table().row_count() > 40);
+    // Seven ways to append, two kinds of subscribers beside one, deliveries and reads, of both shapes.
+    assert_eq!(report.loads.len(), 2 * (7 + 2 + 2), "{}", report.loads_table());
+    for row in &report.loads {
+        assert!(row.empty.events > 0 && row.full.events > 0 && row.ratio() > 0.0, "{row:?}");
+    }
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
 }

@@ -67,7 +67,7 @@ impl Append {
         let conditions =
             self.expected.iter().cloned().map(|stream| Condition { condition: Some(Kind::Stream(stream)) });
         let streams: Vec<_> = events.iter().map(|event| event.stream.clone()).collect();
-        let request = AppendEventsRequest { events, conditions: conditions.collect() };
+        let request = AppendEventsRequest::of(events, conditions.collect());
         let answer = context.target.log().await?.append_events(call(request)).await;
         let answer = answer.map_err(|error| status::failure(&error))?.into_inner();
         if context.json {

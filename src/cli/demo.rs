@@ -102,7 +102,7 @@ impl Running {
                 Failure::internal(format!("an event of the demo cannot be read: {error}"))
             })?;
             count += events.len();
-            let request = AppendEventsRequest { events, conditions: Vec::new() };
+            let request = AppendEventsRequest::of(events, Vec::new());
             client.append_events(call(request)).await.map_err(|error| status::failure(&error))?;
         }
         // As it was called: after `cargo run` the program is not on the search path.

@@ -56,7 +56,7 @@ impl Import {
         }
         let client = context.target.log().await?;
         let mut append = async |events: Vec<Event>| {
-            let request = call(AppendEventsRequest { events, conditions: Vec::new() });
+            let request = call(AppendEventsRequest::of(events, Vec::new()));
             client.clone().append_events(request).await.map(tonic::Response::into_inner)
         };
         let mut totals = Totals::default();

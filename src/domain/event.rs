@@ -164,12 +164,12 @@ impl Event {
     /// Gives every term that the event can be found by.
     #[must_use]
     pub fn terms(&self) -> Terms {
-        let mut terms = TermList::default();
+        let mut terms = TermList::with_room();
         terms.add(TermField::Stream, self.stream.as_str());
         for category in self.stream.categories() {
-            terms.add(TermField::Category, format_args!("{category}/"));
+            terms.add_written(TermField::Category, format_args!("{category}/"));
         }
-        terms.add(TermField::Kind, self.payload.kind().number());
+        terms.add_written(TermField::Kind, self.payload.kind().number());
         for participant in &self.participants {
             add_participant(&mut terms, participant);
         }
@@ -178,8 +178,8 @@ impl Event {
             terms.add(TermField::Country, &place.country);
             for id in &place.external_ids {
                 let written = format_args!("{}:{}", id.scheme, id.value);
-                terms.add(TermField::Place, written);
-                terms.add(TermField::ExternalId, written);
+                terms.add_written(TermField::Place, written);
+                terms.add_written(TermField::ExternalId, written);
             }
         }
         for source in &self.sources {
@@ -196,10 +196,10 @@ impl Event {
             terms.add(TermField::Tag, tag);
         }
         if let Some(modality) = self.modality {
-            terms.add(TermField::Modality, modality.number());
+            terms.add_written(TermField::Modality, modality.number());
         }
         if let Some(assertion) = self.assertion {
-            terms.add(TermField::Assertion, assertion.number());
+            terms.add_written(TermField::Assertion, assertion.number());
         }
         add_payload(&mut terms, &self.payload);
         Terms::new(&terms)
@@ -210,15 +210,15 @@ fn add_entity(terms: &mut TermList, entity: &Entity) {
     terms.add(TermField::Entity, entity.key());
     terms.add(TermField::Country, &entity.country);
     for id in &entity.external_ids {
-        terms.add(TermField::ExternalId, format_args!("{}:{}", id.scheme, id.value));
+        terms.add_written(TermField::ExternalId, format_args!("{}:{}", id.scheme, id.value));
     }
 }
 
 fn add_link(terms: &mut TermList, link: &Link) {
-    terms.add(TermField::LinkType, link.link_type.number());
+    terms.add_written(TermField::LinkType, link.link_type.number());
     match &link.target {
-        LinkTarget::Event(id) => terms.add(TermField::LinkEvent, id),
-        LinkTarget::Stream(name) => terms.add(TermField::LinkStream, name),
+        LinkTarget::Event(id) => terms.add_written(TermField::LinkEvent, id),
+        LinkTarget::Stream(name) => terms.add(TermField::LinkStream, name.as_str()),
         LinkTarget::External => {}
     }
 }
@@ -230,7 +230,7 @@ fn add_participant(terms: &mut TermList, participant: &Participant) {
     }
     if let Some(role) = participant.role {
         for entity in std::iter::once(&participant.entity).chain(&participant.on_behalf_of) {
-            terms.add(TermField::Participation, format_args!("{}:{}", role.number(), entity.key()));
+            terms.add_written(TermField::Participation, format_args!("{}:{}", role.number(), entity.key()));
         }
     }
 }
@@ -238,13 +238,13 @@ fn add_participant(terms: &mut TermList, participant: &Participant) {
 fn add_payload(terms: &mut TermList, payload: &Payload) {
     match payload {
         Payload::Agreement(agreement) => {
-            terms.add(TermField::Action, agreement.action.number());
+            terms.add_written(TermField::Action, agreement.action.number());
             if let Some(party) = &agreement.acting_party {
                 add_entity(terms, party);
             }
         }
         Payload::FundingTransfer(transfer) => {
-            terms.add(TermField::Stage, transfer.stage.number());
+            terms.add_written(TermField::Stage, transfer.stage.number());
             terms.add(TermField::Currency, transfer.amount.currency().code());
             terms.add(TermField::FlowType, &transfer.flow_type);
             terms.add(TermField::FinanceType, &transfer.finance_type);
@@ -263,7 +263,7 @@ fn add_payload(terms: &mut TermList, payload: &Payload) {
         }
         Payload::Visit(visit) => {
             if let Some(status) = visit.status {
-                terms.add(TermField::VisitStatus, status.number());
+                terms.add_written(TermField::VisitStatus, status.number());
             }
         }
         Payload::StatisticalRelease(release) => {

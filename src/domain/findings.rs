@@ -101,10 +101,22 @@ impl Findings {
 
     /// Records that the field here breaks a rule.
     pub fn violation(&mut self, description: impl fmt::Display) {
+        self.break_rule(description, |findings| findings.written_path(0));
+    }
+
+    /// Records that the field with a path from the one here breaks a rule.
+    pub fn violation_within(&mut self, path: &str, description: impl fmt::Display) {
+        self.break_rule(description, |findings| match findings.written_path(0) {
+            here if here.is_empty() => path.to_owned(),
+            here => format!("{here}.{path}"),
+        });
+    }
+
+    fn break_rule(&mut self, description: impl fmt::Display, field: impl FnOnce(&Self) -> String) {
         self.count += 1;
         // A hostile request has millions; the first tell enough.
         if self.violations.len() < VIOLATIONS_KEPT {
-            let field = self.written_path(0);
+            let field = field(self);
             self.violations.push(Violation { field, description: description.to_string() });
         }
     }
@@ -174,9 +186,11 @@ mod tests {
         findings.at_event("events", 3, |f| {
             f.at_index("participants", 0, |f| f.violation_at("role", "must be set"));
             f.caveat_at("title", CaveatCode::Rounded, "so");
+            f.violation_within("sources[1].id", "is not UTF-8");
         });
         assert_eq!(findings.take_caveats().first().map(|c| c.field.clone()), Some("title".into()));
         let Err(Invalid { violations, .. }) = findings.into_result() else { panic!("violations expected") };
-        assert_eq!(violations.first().map(|v| v.field.as_str()), Some("events[3].participants[0].role"));
+        let fields: Vec<_> = violations.iter().map(|violation| violation.field.as_str()).collect();
+        assert_eq!(fields, ["events[3].participants[0].role", "events[3].sources[1].id"]);
     }
 }

@@ -133,8 +133,22 @@ pub struct TermList {
 }
 
 impl TermList {
+    /// Makes room for the terms of most events.
+    #[must_use]
+    pub fn with_room() -> Self {
+        Self { bytes: Vec::with_capacity(512), ends: Vec::with_capacity(32) }
+    }
+
     /// Adds a term, unless its value is empty.
-    pub fn add(&mut self, field: TermField, value: impl fmt::Display) {
+    pub fn add(&mut self, field: TermField, value: &str) {
+        let begin = self.bytes.len();
+        self.bytes.push(field.number());
+        self.bytes.extend_from_slice(value.as_bytes());
+        self.end(begin);
+    }
+
+    /// Adds a term whose value has to be written, unless it is empty.
+    pub fn add_written(&mut self, field: TermField, value: impl fmt::Display) {
         let begin = self.bytes.len();
         self.bytes.push(field.number());
         // Writing to a `Vec` does not fail.
@@ -185,8 +199,9 @@ impl Terms {
         let mut sorted: Vec<&[u8]> = found.iter().collect();
         sorted.sort_unstable();
         sorted.dedup();
-        let mut terms =
-            TermList { bytes: Vec::with_capacity(found.bytes.len()), ends: Vec::with_capacity(sorted.len()) };
+        // No more than is needed: what is left over would be moved when it is given back.
+        let bytes = Vec::with_capacity(sorted.iter().map(|term| term.len()).sum());
+        let mut terms = TermList { bytes, ends: Vec::with_capacity(sorted.len()) };
         sorted.into_iter().for_each(|term| terms.push(term));
         Self { bytes: terms.bytes.into(), ends: terms.ends.into() }
     }

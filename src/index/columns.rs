@@ -23,6 +23,8 @@ pub struct Columns {
     pub kind: Vec<u8>,
     /// [`QUALIFIED`] and further bits.
     pub flags: Vec<u8>,
+    /// The least and the greatest known time.
+    pub(super) known_ends: Option<(i64, i64)>,
 }
 
 /// The date is approximate or uncertain.
@@ -40,11 +42,29 @@ impl Columns {
         self.latest_start.push(bounds.latest_start);
         self.earliest_end.push(bounds.earliest_end);
         self.latest_end.push(bounds.latest_end);
-        self.known_at.push(facts.known_time().0);
+        let known_at = facts.known_time().0;
+        self.known_at.push(known_at);
+        self.known_ends = Some(
+            self.known_ends
+                .map_or((known_at, known_at), |(least, most)| (least.min(known_at), most.max(known_at))),
+        );
         self.recorded_at.push(facts.recorded_at.0);
         self.revision.push(facts.revision.0);
         self.kind.push(facts.event.kind.number());
         self.flags.push(flags_of(facts));
+    }
+
+    /// Takes note of what follows from the columns, when they were read as a whole.
+    #[must_use]
+    pub(super) fn completed(mut self) -> Self {
+        self.known_ends = self.known_at.iter().copied().min().zip(self.known_at.iter().copied().max());
+        self
+    }
+
+    /// Gives the least and the greatest known time; `None` without a slot.
+    #[must_use]
+    pub fn known_ends(&self) -> Option<(Timestamp, Timestamp)> {
+        self.known_ends.map(|(least, most)| (Timestamp(least), Timestamp(most)))
     }
 
     /// Gives the bounds of valid time at a slot.

@@ -132,15 +132,16 @@ pub fn decode(bytes: &[u8]) -> Result<(Segment, [u8; 32]), LayoutError> {
         revision: from.all(len, u64::from_le_bytes)?,
         kind: from.slice(len)?.to_vec(),
         flags: from.slice(len)?.to_vec(),
-    };
+        known_ends: None,
+    }
+    .completed();
     let dictionary = decode_dictionary(&mut from)?;
     let segment = Segment {
         base,
         columns,
         dictionary,
-        ids: from
-            .counted(|from| Ok((EventId::from_bytes(from.array()?), u16::from_le_bytes(from.array()?))))?,
-        order: from.counted(|from| from.array().map(u16::from_le_bytes))?,
+        ids: from.counted_all(decode_id)?,
+        order: from.counted_all(u16::from_le_bytes)?,
         links: from.counted(decode_link)?,
         amounts: from.counted(decode_amount)?,
     };
@@ -148,6 +149,11 @@ pub fn decode(bytes: &[u8]) -> Result<(Segment, [u8; 32]), LayoutError> {
         return Err(LayoutError);
     }
     Ok((segment, chain))
+}
+
+fn decode_id(bytes: [u8; 18]) -> (EventId, u16) {
+    let [id @ .., low, high] = bytes;
+    (EventId::from_bytes(id), u16::from_le_bytes([low, high]))
 }
 
 fn decode_link(from: &mut Reader<'_>) -> Result<(u16, KnowledgeLink), LayoutError> {
@@ -167,9 +173,9 @@ fn decode_amount(from: &mut Reader<'_>) -> Result<AmountRow, LayoutError> {
 fn decode_dictionary(from: &mut Reader<'_>) -> Result<Dictionary, LayoutError> {
     let count = from.count()?;
     let bytes = from.slice(count)?.to_vec();
-    let ends = from.counted(|from| from.array().map(u32::from_le_bytes))?;
-    let slots = from.counted(|from| from.array().map(u16::from_le_bytes))?;
-    let slot_ends = from.counted(|from| from.array().map(u32::from_le_bytes))?;
+    let ends = from.counted_all(u32::from_le_bytes)?;
+    let slots = from.counted_all(u16::from_le_bytes)?;
+    let slot_ends = from.counted_all(u32::from_le_bytes)?;
     let dense = from.counted(|from| {
         let number = u32::from_le_bytes(from.array()?);
         Ok((number, RoaringBitmap::from_lsb0_bytes(0, from.slice(DENSE_BYTES)?)))
@@ -219,7 +225,17 @@ impl<'a> Reader<'a> {
         value: impl Fn([u8; N]) -> T,
     ) -> Result<Vec<T>, LayoutError> {
         let bytes = self.slice(len.checked_mul(N).ok_or(LayoutError)?)?;
-        bytes.chunks_exact(N).map(|chunk| chunk.try_into().map(&value).map_err(|_| LayoutError)).collect()
+        let (chunks, _) = bytes.as_chunks::<N>();
+        Ok(chunks.iter().map(|chunk| value(*chunk)).collect())
+    }
+
+    /// Reads a count, then as many values of one size.
+    fn counted_all<T, const N: usize>(
+        &mut self,
+        value: impl Fn([u8; N]) -> T,
+    ) -> Result<Vec<T>, LayoutError> {
+        let count = self.count()?;
+        self.all(count, value)
     }
 
     /// Reads a count, then as many values. Memory grows with what is read, not with what is claimed.

@@ -36,27 +36,60 @@ impl Default for Locator {
 impl Locator {
     /// Takes note that a part holds a key; parts come in order.
     pub fn put(&mut self, key: &[u8], part: u32) {
-        let (shard, print) = self.place_of(key);
-        let Some(table) = self.shards.get_mut(shard) else { return };
-        let same = |entry: &Entry| entry.print == print;
-        match table.entry(spread(print), same, |entry| spread(entry.print)) {
-            hashbrown::hash_table::Entry::Occupied(mut held) => held.get_mut().part = part,
-            hashbrown::hash_table::Entry::Vacant(free) => {
-                free.insert(Entry { print, part });
-            }
+        let (shard, print) = place_in(&self.hasher, key);
+        if let Some(table) = self.shards.get_mut(shard) {
+            put(table, print, part);
         }
+    }
+
+    /// Takes note of the keys of many parts, on all cores: filling the tables is what opening a large log waits for.
+    ///
+    /// `visit` gives each key of a part, by its number; it is called for every part on every core.
+    pub fn put_all(&mut self, parts: u32, keys: usize, visit: impl Fn(u32, &mut dyn FnMut(&[u8])) + Sync) {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(SHARDS);
+        let (hasher, visit) = (&self.hasher, &visit);
+        std::thread::scope(|scope| {
+            let width = SHARDS.div_ceil(threads);
+            for (number, shards) in self.shards.chunks_mut(width).enumerate() {
+                scope.spawn(move || {
+                    for table in &mut *shards {
+                        table.reserve(keys / SHARDS, |entry| spread(entry.print));
+                    }
+                    for part in 0..parts {
+                        visit(part, &mut |key| {
+                            let (shard, print) = place_in(hasher, key);
+                            let mine = shard.checked_sub(number * width);
+                            if let Some(table) = mine.and_then(|shard| shards.get_mut(shard)) {
+                                put(table, print, part);
+                            }
+                        });
+                    }
+                });
+            }
+        });
     }
 
     /// Gives the last part that may hold a key; earlier ones may, too. Nothing if none does.
     #[must_use]
     pub fn last_part(&self, key: &[u8]) -> Option<u32> {
-        let (shard, print) = self.place_of(key);
+        let (shard, print) = place_in(&self.hasher, key);
         self.shards.get(shard)?.find(spread(print), |entry| entry.print == print).map(|entry| entry.part)
     }
+}
 
-    fn place_of(&self, key: &[u8]) -> (usize, u32) {
-        let [shard, _, _, _, print @ ..] = self.hasher.hash_one(key).to_be_bytes();
-        (usize::from(shard), u32::from_be_bytes(print))
+/// Gives the table of a key, and its fingerprint there.
+fn place_in(hasher: &RandomState, key: &[u8]) -> (usize, u32) {
+    let [shard, _, _, _, print @ ..] = hasher.hash_one(key).to_be_bytes();
+    (usize::from(shard), u32::from_be_bytes(print))
+}
+
+fn put(table: &mut HashTable<Entry>, print: u32, part: u32) {
+    let same = |entry: &Entry| entry.print == print;
+    match table.entry(spread(print), same, |entry| spread(entry.print)) {
+        hashbrown::hash_table::Entry::Occupied(mut held) => held.get_mut().part = part,
+        hashbrown::hash_table::Entry::Vacant(free) => {
+            free.insert(Entry { print, part });
+        }
     }
 }
 
@@ -79,6 +112,14 @@ mod tests {
                 locator.put(&key(number), part);
             }
         }
+        // The same keys at once are in the same places.
+        let mut together = Locator { hasher: locator.hasher.clone(), ..Locator::default() };
+        together.put_all(3, 67_000, |part, put| {
+            (part * 20_000..(part + 1) * 20_000 + 7_000).for_each(|number| put(&key(number)));
+        });
+        assert!(
+            (0..90_000).all(|number| together.last_part(&key(number)) == locator.last_part(&key(number)))
+        );
         let last = |number: u32| (number / 20_000).min(2);
         for number in 0..67_000 {
             assert!(locator.last_part(&key(number)).is_some_and(|part| part >= last(number)), "{number}");

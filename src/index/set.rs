@@ -60,13 +60,21 @@ impl State {
         self.streams.put(facts.event.stream.as_str().as_bytes(), part);
     }
 
-    /// Takes note of where the events of a segment stand.
-    fn locate_all(&mut self, segment: &Segment) {
-        let part = number_of(segment.base());
-        for id in segment.ids() {
-            self.ids.put(id.as_bytes(), part);
-        }
-        segment.for_each_stream(&mut |name| self.streams.put(name, part));
+    /// Takes note of where the events of all sealed segments stand.
+    fn locate_sealed(&mut self) {
+        let Self { sealed, ids, streams, .. } = self;
+        let count = u32::try_from(sealed.len()).unwrap_or(u32::MAX);
+        let segment = |number: u32| usize::try_from(number).ok().and_then(|number| sealed.get(number));
+        let events = sealed.iter().map(|segment| segment.columns().kind.len()).sum();
+        ids.put_all(count, events, |number, put| {
+            segment(number).into_iter().flat_map(|segment| segment.ids()).for_each(|id| put(id.as_bytes()));
+        });
+        // How many streams there are is not known before.
+        streams.put_all(count, 0, |number, put| {
+            if let Some(segment) = segment(number) {
+                segment.for_each_stream(put);
+            }
+        });
     }
 
     fn known_at(&self, position: Position) -> Option<Timestamp> {
@@ -96,8 +104,8 @@ impl Index {
     pub fn of(sealed: Vec<Arc<Segment>>) -> Self {
         let base = sealed.last().map_or(Position::ZERO, |segment| segment.last());
         let mut state = State { sealed: sealed.clone(), tail: Tail::after(base), ..State::default() };
+        state.locate_sealed();
         for segment in sealed {
-            state.locate_all(&segment);
             for slot in segment.columns().lost() {
                 state.lose(segment.base().plus(u64::from(slot) + 1));
             }

@@ -11,7 +11,7 @@ use crate::domain::{
 
 fn facts(position: u64, start: i32, tags: &[u8], link: Option<u64>) -> RecordedFacts {
     let mut terms = TermList::default();
-    tags.iter().for_each(|tag| terms.add(TermField::Tag, tag));
+    tags.iter().for_each(|tag| terms.add_written(TermField::Tag, tag));
     RecordedFacts {
         form: RecordForm::Whole,
         event: EventFacts {

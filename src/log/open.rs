@@ -267,15 +267,15 @@ fn build_index(
     let count = head.0 / SEGMENT_LEN;
     let total = usize::try_from(count).unwrap_or(usize::MAX);
     progress(OpenProgress::Loading { segments: total });
-    let mut segments: Vec<(u64, Segment)> = Vec::with_capacity(total);
-    let mut missing = Vec::new();
-    for number in 0..count {
+    let numbers: Vec<u64> = (0..count).collect();
+    let found = rebuild::on_all_cores(&numbers, &|_| {}, |number| {
         let chain = chain_at(journal, Position((number + 1) * SEGMENT_LEN))?;
-        match store.and_then(|store| load(store, number, chain.as_bytes())) {
-            Some(segment) => segments.push((number, segment)),
-            None => missing.push(number),
-        }
-    }
+        Ok(store.and_then(|store| load(store, number, chain.as_bytes())))
+    })?;
+    let missing: Vec<u64> =
+        found.iter().filter(|(_, segment)| segment.is_none()).map(|(number, _)| *number).collect();
+    let mut segments: Vec<(u64, Segment)> =
+        found.into_iter().filter_map(|(number, segment)| Some((number, segment?))).collect();
     let loaded = segments.len();
     let loaded_ms = watch.elapsed().as_millis();
     if !missing.is_empty() {

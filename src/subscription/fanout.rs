@@ -26,6 +26,13 @@ use crate::log::{Head, Log};
 
 /// Positions noted for a follower that has not taken them yet.
 const NOTED_MAX: usize = 256;
+/// Those for whom it is time are woken in parts, so that ten thousand checkpoints do not stand in the way of an append at
+/// once: so many parts,
+const PARTS: usize = 500;
+/// of no fewer than this,
+const PART_MIN: usize = 16;
+/// with this between them, in microseconds. Who was woken later is due again later, so that they stay apart.
+const PART_MICROS: i64 = 1_000;
 /// Longest pause of the fan-out; nothing hangs on it.
 const PAUSE_MAX: Duration = Duration::from_secs(3_600);
 
@@ -51,6 +58,8 @@ struct Members {
     due: BTreeSet<(Position, Slot)>,
     /// Who is to be woken when a moment comes; the position is reached.
     reached: BTreeSet<(Timestamp, Slot)>,
+    /// When the last part of those for whom it was time was woken.
+    woken_at: Option<Timestamp>,
     /// Every event up to this position was told of.
     seen: Position,
 }
@@ -239,18 +248,28 @@ impl Members {
                 self.reached.insert((due.not_before, slot));
             }
         }
-        while let Some((time, slot)) = self.reached.first().copied() {
+        let until = |time: Timestamp| {
+            let micros = u64::try_from(time.0.saturating_sub(now.0)).unwrap_or_default();
+            Duration::from_micros(micros).min(PAUSE_MAX)
+        };
+        let next_part = self.woken_at.map(|woken_at| woken_at.plus_micros(PART_MICROS));
+        // A clock that stepped back must not put it off by as much.
+        if let Some(next_part) = next_part.filter(|at| *at > now && at.0 - now.0 <= PART_MICROS) {
+            return self.reached.first().map_or(PAUSE_MAX, |(time, _)| until((*time).max(next_part)));
+        }
+        for _ in 0..self.slots.len().div_ceil(PARTS).max(PART_MIN) {
+            let Some((time, slot)) = self.reached.first().copied() else { return PAUSE_MAX };
             if time > now {
-                let micros = u64::try_from(time.0.saturating_sub(now.0)).unwrap_or_default();
-                return Duration::from_micros(micros).min(PAUSE_MAX);
+                return until(time);
             }
             self.reached.remove(&(time, slot));
+            self.woken_at = Some(now);
             if let Some(member) = self.member(slot) {
                 member.due = None;
                 member.woken.notify_one();
             }
         }
-        PAUSE_MAX
+        self.reached.first().map_or(PAUSE_MAX, |(time, _)| until((*time).max(now.plus_micros(PART_MICROS))))
     }
 }
 
@@ -430,5 +449,24 @@ mod tests {
         assert_eq!(fanout.members.lock().wake_due(Timestamp(10)), PAUSE_MAX);
         assert!(is_woken(&place));
         assert_eq!(place.expect(Some(due)), Some(Timestamp(10)), "the position is behind");
+    }
+
+    #[test]
+    fn those_for_whom_it_is_time_are_woken_in_parts() {
+        let fanout = empty();
+        let places: Vec<Place> = (0..40).map(|_| fanout.join(tagged(&["a"]))).collect();
+        let due = Due { position: Position(1), not_before: Timestamp(10) };
+        assert!(places.iter().all(|place| place.expect(Some(due)).is_none()));
+        tell(&fanout, 1, &[]);
+        let woken = || places.iter().filter(|place| is_woken(place)).count();
+        let wake = |now: i64| fanout.members.lock().wake_due(Timestamp(now));
+        assert_eq!((wake(10), woken()), (Duration::from_micros(1_000), PART_MIN));
+        assert_eq!((wake(12), woken()), (Duration::from_micros(998), 0), "an append comes in between");
+        assert_eq!((wake(1_010), woken()), (Duration::from_micros(1_000), PART_MIN));
+        assert_eq!((wake(2_010), woken()), (PAUSE_MAX, 40 - 2 * PART_MIN));
+        let due = Due { position: Position(2), not_before: Timestamp(20) };
+        assert!(places.iter().all(|place| place.expect(Some(due)).is_none()));
+        tell(&fanout, 2, &[]);
+        assert_eq!((wake(20), woken()), (Duration::from_micros(1_000), PART_MIN), "the clock stepped back");
     }
 }

@@ -87,8 +87,13 @@ impl Order {
             Self::ValidStartDescending => {
                 (part.valid_ends().map_or(i64::MAX, |(_, most)| i64::from(most)), last)
             }
-            Self::KnownAt => (i64::MIN, 0),
-            Self::KnownAtDescending => (i64::MAX, u64::MAX),
+            Self::KnownAt => {
+                let ends = part.columns().known_ends();
+                (ends.map_or(i64::MIN, |(least, _)| least.0), part.base().0)
+            }
+            Self::KnownAtDescending => {
+                (part.columns().known_ends().map_or(i64::MAX, |(_, most)| most.0), last)
+            }
             Self::Recorded => (i64::try_from(part.base().0).unwrap_or(i64::MAX), part.base().0),
             Self::RecordedDescending => (i64::try_from(last).unwrap_or(i64::MAX), last),
             Self::Relevance => (i64::MAX, 0),
@@ -125,6 +130,9 @@ impl<'a> Merge<'a> {
         after: Option<Key>,
     ) -> Self {
         let parts = view.parts().filter(|part| part.base() < scope.as_of && !part.is_empty());
+        // Nothing of a part that became known later is in scope.
+        let parts =
+            parts.filter(|part| part.columns().known_ends().is_none_or(|(least, _)| least <= scope.known_at));
         let parts: Vec<Walk<'a>> =
             parts.map(|part| Walk { part, slots: Box::new(std::iter::empty()) }).collect();
         let unopened = parts.iter().enumerate();
@@ -211,11 +219,39 @@ fn ordered<'a>(
         | Order::Relevance => {
             let limit = after.map(|after| order.rank(after));
             let ranked = slots_of(&found).map(|slot| (order.rank(order.key(filter, part, slot)), slot));
-            let mut ranked: Vec<(Rank, u16)> =
-                ranked.filter(|(rank, _)| limit.is_none_or(|limit| *rank > limit)).collect();
-            ranked.sort_unstable();
-            Box::new(ranked.into_iter().map(|(_, slot)| slot))
+            let ranked = ranked.filter(|(rank, _)| limit.is_none_or(|limit| *rank > limit)).collect();
+            Box::new(Sorting { ranked, sorted: 0, given: 0 })
         }
+    }
+}
+
+/// Slots by rank, sorted as far as they are asked for: a page needs few of each part, or none.
+struct Sorting {
+    ranked: Vec<(Rank, u16)>,
+    /// So many are in order, and before all others.
+    sorted: usize,
+    given: usize,
+}
+
+/// Slots that are sorted at first; then twice as many each time.
+const SORTED_FIRST: usize = 64;
+
+impl Iterator for Sorting {
+    type Item = u16;
+
+    fn next(&mut self) -> Option<u16> {
+        if self.given == self.sorted {
+            let more = self.sorted.max(SORTED_FIRST).min(self.ranked.len() - self.sorted);
+            let (_, rest) = self.ranked.split_at_mut_checked(self.sorted)?;
+            if more < rest.len() {
+                rest.select_nth_unstable(more);
+            }
+            rest.get_mut(..more)?.sort_unstable();
+            self.sorted += more;
+        }
+        let (_, slot) = self.ranked.get(self.given)?;
+        self.given += 1;
+        Some(*slot)
     }
 }
 
@@ -237,5 +273,23 @@ impl std::fmt::Debug for Merge<'_> {
             .field("order", &self.order)
             .field("parts", &self.parts.len())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sorted_as_it_is_asked_for_is_sorted() {
+        for len in [0, 1, 63, 64, 65, 128, 129, 1_000_u16] {
+            // 7 has no divisor in common with the lengths, so each rank comes once but for the ties.
+            let ranked = (0..len).map(|slot| ((i64::from(slot * 7 % len.max(1)) / 3, u64::from(slot)), slot));
+            let mut expected: Vec<(Rank, u16)> = ranked.clone().collect();
+            expected.sort_unstable();
+            let expected: Vec<u16> = expected.into_iter().map(|(_, slot)| slot).collect();
+            let sorting = Sorting { ranked: ranked.collect(), sorted: 0, given: 0 };
+            assert_eq!(sorting.collect::<Vec<u16>>(), expected, "{len}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use ahash::{HashSet, HashSetExt as _};
 
+use super::codec::{self, NOT_UTF8, Unreadable};
 use super::decode::within;
 use super::filter::filter;
 use super::limits::{CONDITIONS_MAX, Limits};
@@ -39,8 +40,18 @@ pub fn append(
     }
     let mut prepared = Vec::with_capacity(count);
     let mut seen = HashSet::with_capacity(count);
+    let mut unreadable = None;
     for (index, event) in request.events.into_iter().enumerate() {
         findings.at_event("events", index, |f| {
+            // One at a time: its parts are freed before those of the next are made.
+            let event: pb::Event = match codec::read_foreign(event) {
+                Ok(event) => event,
+                Err(Unreadable::NotUtf8(field)) => return f.violation_within(&field, NOT_UTF8),
+                Err(other) => {
+                    unreadable.get_or_insert(other);
+                    return;
+                }
+            };
             // An id costs a draw of random bytes: none is made where the client gave one.
             let fresh = if event.id.is_empty() { ids.event_id() } else { NO_ID };
             let Some(event) = prepare(event, Writer::Client, (fresh, now), f) else {
@@ -51,6 +62,9 @@ pub fn append(
             }
             prepared.push(event);
         });
+    }
+    if let Some(unreadable) = unreadable {
+        return Err(unreadable.into());
     }
     let conditions = conditions(&mut findings, &request.conditions);
     findings.into_result()?;

@@ -4,7 +4,7 @@
 use std::marker::PhantomData;
 
 use bytes::{Buf as _, Bytes};
-use prost::{Message, Name};
+use prost::{DecodeError, Message, Name};
 use prost_reflect::MessageDescriptor;
 use tonic::codec::{Codec, DecodeBuf, Decoder};
 use tonic::{Code, Status};
@@ -15,9 +15,12 @@ use super::status::{self, RequestError};
 use crate::domain::Invalid;
 use crate::pb::POOL;
 
-/// Most messages inside one request, at any depth: a batch of a thousand real treaty acts has about 60,000.
+/// Says of a text what is wrong with it.
+pub const NOT_UTF8: &str = "is not UTF-8";
+/// Most messages inside one event, or inside a request but for its events, at any depth: what is decoded at once. A real
+/// event has about 60.
 pub const MESSAGES_MAX: usize = 200_000;
-/// Below this many bytes a request cannot hold enough messages to matter.
+/// Below this many bytes there cannot be enough messages to matter.
 const COUNTED_FROM_BYTES: usize = 128 * 1_024;
 
 /// Encodes `T` and decodes `U`.
@@ -63,19 +66,57 @@ impl<U: Message + Name + Default> Decoder for FieldDecoder<U> {
     }
 }
 
+/// Why bytes are no message.
+#[derive(Debug)]
+pub enum Unreadable {
+    /// There are more than [`MESSAGES_MAX`] messages inside.
+    TooManyMessages,
+    /// The text at a path is not UTF-8.
+    NotUtf8(String),
+    /// Anything else.
+    NotProtobuf(DecodeError),
+}
+
+impl From<Unreadable> for RequestError {
+    fn from(unreadable: Unreadable) -> Self {
+        match unreadable {
+            Unreadable::TooManyMessages => Self::TooManyMessages { messages_max: MESSAGES_MAX },
+            Unreadable::NotUtf8(field) => Self::Invalid(Invalid::one(field, NOT_UTF8)),
+            Unreadable::NotProtobuf(error) => Self::NotProtobuf { reason: error.to_string() },
+        }
+    }
+}
+
 /// Reads a message as it came over the wire.
 ///
 /// # Errors
 /// INVALID_ARGUMENT with what is wrong with the bytes.
 pub fn read<U: Message + Name + Default>(bytes: Bytes) -> Result<U, Status> {
-    // Only requests are counted: a client trusts its server.
-    if bytes.len() > COUNTED_FROM_BYTES
-        && U::NAME.ends_with("Request")
-        && descriptor::<U>().is_some_and(|message| scan::holds_more_messages(&message, &bytes, MESSAGES_MAX))
-    {
-        return Err(status::request_error(&RequestError::TooManyMessages { messages_max: MESSAGES_MAX }));
+    // A client trusts its server.
+    let read = if U::NAME.ends_with("Request") { read_foreign(bytes) } else { decode(bytes) };
+    read.map_err(|unreadable| status::request_error(&unreadable.into()))
+}
+
+/// Reads a message that a client sent, if there are not too many messages inside.
+///
+/// # Errors
+/// [`Unreadable`].
+pub fn read_foreign<U: Message + Name + Default>(bytes: Bytes) -> Result<U, Unreadable> {
+    let holds_too_many =
+        |message: MessageDescriptor| scan::holds_more_messages(&message, &bytes, MESSAGES_MAX);
+    if bytes.len() > COUNTED_FROM_BYTES && descriptor::<U>().is_some_and(holds_too_many) {
+        return Err(Unreadable::TooManyMessages);
     }
-    U::decode(bytes.clone()).map_err(|error| refuse(&error, descriptor::<U>(), &bytes))
+    decode(bytes)
+}
+
+fn decode<U: Message + Name + Default>(bytes: Bytes) -> Result<U, Unreadable> {
+    U::decode(bytes.clone()).map_err(|error| {
+        match descriptor::<U>().and_then(|message| scan::invalid_path(&message, &bytes)) {
+            Some(field) => Unreadable::NotUtf8(field),
+            None => Unreadable::NotProtobuf(error),
+        }
+    })
 }
 
 /// Gives what tonic itself says of a message that it cannot take the reason that all other errors have; nothing for other
@@ -101,11 +142,4 @@ pub fn explained(status: &Status, bytes_max: usize) -> Option<Status> {
 
 fn descriptor<U: Name>() -> Option<MessageDescriptor> {
     POOL.get_message_by_name(&U::full_name())
-}
-
-fn refuse(error: &prost::DecodeError, message: Option<MessageDescriptor>, bytes: &Bytes) -> Status {
-    match message.and_then(|message| scan::invalid_path(&message, bytes)) {
-        Some(field) => status::request_error(&RequestError::Invalid(Invalid::one(field, "is not UTF-8"))),
-        None => status::request_error(&RequestError::NotProtobuf { reason: error.to_string() }),
-    }
 }

@@ -5,6 +5,8 @@ use prost_reflect::{Kind, MessageDescriptor};
 
 use crate::codec::fields::{Field, Value, split_first};
 
+/// Messages that stay encoded when the one around them is decoded: each is counted when its turn comes.
+const ENCODED: [&str; 2] = ["annals.v1.AppendEventsRequest.events", "annals.v1.AppendStreamRequest.events"];
 /// Deepest message looked into; the decoder's own limit.
 const DEPTH_MAX: usize = 100;
 
@@ -15,7 +17,7 @@ pub fn invalid_path(message: &MessageDescriptor, bytes: &[u8]) -> Option<String>
     find(message, bytes, &mut path).then(|| path.join("."))
 }
 
-/// Tells whether an encoded message holds more than `most` messages, at any depth.
+/// Tells whether an encoded message holds more than `most` messages, at any depth, but for those inside events of a batch.
 ///
 /// An empty message takes two bytes on the wire and some hundred in memory: a limit on bytes alone would let a small
 /// request take gigabytes.
@@ -34,6 +36,9 @@ fn take_messages(message: &MessageDescriptor, mut bytes: &[u8], left: &mut usize
         if let Kind::Message(inner) = field.kind() {
             let Some(fewer) = left.checked_sub(1) else { return false };
             *left = fewer;
+            if depth == DEPTH_MAX && ENCODED.contains(&field.full_name()) {
+                continue;
+            }
             if !take_messages(&inner, value, left, deeper) {
                 return false;
             }

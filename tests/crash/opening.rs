@@ -70,7 +70,7 @@ async fn load(address: &str, events: u64) {
                     event.stream = format!("load/{}", number % 1_000);
                     event
                 });
-                let request = pb::AppendEventsRequest { events: batch.collect(), conditions: Vec::new() };
+                let request = pb::AppendEventsRequest::of(batch.collect(), Vec::new());
                 client.append_events(request).await.unwrap();
                 number += count;
             }

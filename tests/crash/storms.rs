@@ -39,7 +39,7 @@ pub async fn contest(rounds: u64) {
             event.stream.clone_from(&stream);
             event.attributes = None;
             let conditions = vec![pb::Condition { condition: Some(WireCondition::NoneSince(none)) }];
-            let request = pb::AppendEventsRequest { events: vec![event], conditions };
+            let request = pb::AppendEventsRequest::of(vec![event], conditions);
             let mut client = client.clone();
             async move { client.append_events(request).await }
         });
@@ -73,7 +73,7 @@ pub async fn cancel(appends: u64, seed: u64) -> (u64, u64) {
                 let key = AppendKey { writer, number };
                 notebook.sent(key);
                 let events = events_of(seed, key);
-                let request = pb::AppendEventsRequest { events, conditions: Vec::new() };
+                let request = pb::AppendEventsRequest::of(events, Vec::new());
                 let call = client.append_events(request);
                 // Every second writer lets go of its calls; a commit takes about as long as it waits.
                 let patience = if writer % 2 == 0 { 60_000_000 } else { random.below(3_000) };
@@ -123,8 +123,7 @@ pub async fn retry(appends: u64, seed: u64) -> (u64, u64, u64) {
                         continue;
                     }
                     notebook.sent(key);
-                    let request =
-                        pb::AppendEventsRequest { events: events_of(seed, key), conditions: Vec::new() };
+                    let request = pb::AppendEventsRequest::of(events_of(seed, key), Vec::new());
                     calls.fetch_add(1, Ordering::SeqCst);
                     match connection.append_events(request).await {
                         Ok(answer) => notebook.answered_at_once(key, answer.get_ref()),

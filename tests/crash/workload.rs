@@ -118,7 +118,7 @@ async fn write(address: &str, writer: u64, life: u64, notebook: &Notebook, stop:
             return;
         }
         notebook.sent(key);
-        let request = pb::AppendEventsRequest { events: events_of(seed, key), conditions: Vec::new() };
+        let request = pb::AppendEventsRequest::of(events_of(seed, key), Vec::new());
         match client.append_events(request).await {
             Ok(response) => notebook.answered(key, response.get_ref()),
             Err(_) => refused += 1,

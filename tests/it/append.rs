@@ -57,7 +57,7 @@ async fn an_event_is_recorded_once_however_often_it_is_sent() {
     let also =
         log.get_event(pb::GetEventRequest { event_id: id(2) }).await.unwrap().into_inner().event.unwrap();
     assert!(read.valid_time.as_ref().unwrap().earliest_start.is_some() && read.known_at_derived);
-    let again = pb::AppendEventsRequest { events: vec![read, also], conditions: Vec::new() };
+    let again = pb::AppendEventsRequest::of(vec![read, also], Vec::new());
     assert!(log.append_events(again).await.unwrap().into_inner().replayed);
 }
 

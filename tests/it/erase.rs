@@ -172,7 +172,7 @@ async fn what_cannot_be_erased_is_refused_and_nothing_is_recorded() {
 }
 
 fn request(events: Vec<pb::Event>) -> pb::AppendEventsRequest {
-    pb::AppendEventsRequest { events, conditions: Vec::new() }
+    pb::AppendEventsRequest::of(events, Vec::new())
 }
 
 #[tokio::test]

@@ -117,7 +117,7 @@ async fn followers_with_random_filters_get_what_a_read_gives() {
     for _ in 0..250 {
         let events =
             generator.events(&nothing, now).into_iter().map(|proposed| proposed.draft.event).collect();
-        let request = pb::AppendEventsRequest { events, conditions: Vec::new() };
+        let request = pb::AppendEventsRequest::of(events, Vec::new());
         // Some break a rule of links or ids; the others are enough.
         let _ = log.append_events(request).await;
     }

@@ -47,7 +47,7 @@ fn seeds() {
         for json in read_file(file).iter().step_by(step).take(60) {
             let event = event(json);
             seeds.extend(dates(json).into_iter().map(|date| ("edtf", date.into_bytes())));
-            let request = pb::AppendEventsRequest { events: vec![event], conditions: Vec::new() };
+            let request = pb::AppendEventsRequest::of(vec![event], Vec::new());
             seeds.push(("request_decode", [vec![0], request.encode_to_vec()].concat()));
         }
     }

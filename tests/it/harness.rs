@@ -205,7 +205,7 @@ pub async fn append(
     events: &[Value],
 ) -> Result<pb::AppendEventsResponse, tonic::Status> {
     let events = events.iter().map(events::event).collect();
-    let request = pb::AppendEventsRequest { events, conditions: Vec::new() };
+    let request = pb::AppendEventsRequest::of(events, Vec::new());
     client.append_events(request).await.map(tonic::Response::into_inner)
 }
 

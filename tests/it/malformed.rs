@@ -63,7 +63,7 @@ async fn each_fault_is_told_by_its_field() {
         ),
     ];
     for (events, fields) in cases {
-        let request = pb::AppendEventsRequest { events: events.clone(), conditions: Vec::new() };
+        let request = pb::AppendEventsRequest::of(events.clone(), Vec::new());
         let status = log.append_events(request).await.unwrap_err();
         let said = Said::of(&status);
         assert_eq!((said.code, said.reason.as_str()), (Code::InvalidArgument, "FIELD_INVALID"), "{events:?}");
@@ -160,7 +160,7 @@ async fn text_that_is_not_utf8_is_told_by_its_field() {
         json!([{"entity": {"name": "ok"}, "role": "PARTY"}, {"entity": {"name": "MARK"}, "role": "HOST"}]),
     );
     let events = vec![events::event(&simple("s", "t")), events::event(&event)];
-    let mut bytes = pb::AppendEventsRequest { events, conditions: Vec::new() }.encode_to_vec();
+    let mut bytes = pb::AppendEventsRequest::of(events, Vec::new()).encode_to_vec();
     let at = bytes.windows(4).position(|window| window == b"MARK").unwrap();
     bytes[at] = 0xff;
     let said = Said::of(&raw(&server, "/annals.v1.EventLogService/AppendEvents", bytes).await);

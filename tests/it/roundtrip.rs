@@ -95,7 +95,7 @@ async fn random_events_come_back_byte_for_byte() {
         let proposed = generator.events(&model, now);
         let drafts: Vec<_> = proposed.iter().map(|proposed| proposed.draft.clone()).collect();
         let events = drafts.iter().map(|draft| draft.event.clone()).collect();
-        let request = pb::AppendEventsRequest { events, conditions: Vec::new() };
+        let request = pb::AppendEventsRequest::of(events, Vec::new());
         let answer = log.append_events(request).await;
         assert_eq!(answer.is_ok(), model.append(&drafts, &[], now).is_ok(), "{answer:?}");
         refused += u64::from(answer.is_err());

@@ -345,7 +345,7 @@ async fn answers_as_of_a_position_are_the_same_bytes_after_ten_thousand_correcti
     let later: Vec<pb::Event> =
         targets.map(|(at, event)| later(at, event, closed.contains(event.id.as_str()))).collect();
     for batch in later.chunks(250) {
-        let request = pb::AppendEventsRequest { events: batch.to_vec(), conditions: Vec::new() };
+        let request = pb::AppendEventsRequest::of(batch.to_vec(), Vec::new());
         log.append_events(request).await.unwrap();
     }
     let after = all_answers(&server, head, &ids).await;

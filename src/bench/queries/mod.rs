@@ -6,6 +6,7 @@
 
 pub mod figures;
 pub mod load;
+pub mod loads;
 pub mod measure;
 pub mod opening;
 pub mod pieces;
@@ -26,10 +27,12 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
+use super::cell::Subscribers;
 use super::error::BenchError;
 use super::run::directory;
 use figures::{Figures, Mark, Unit};
 use load::Loaded;
+use loads::LoadRow;
 use measure::QueryRow;
 use process::Memory;
 use questions::{COUNT_MILLION, Question, questions};
@@ -50,8 +53,10 @@ const COUNT_MILLION_MS_MAX: f64 = 50.0;
 pub struct QuerySettings {
     /// At least so many events; whole copies are loaded.
     pub events: usize,
-    /// How long each query is measured.
+    /// How long each query and each load is measured.
     pub cell: Duration,
+    /// How many subscribers there are beside appends.
+    pub subscribers: Subscribers,
     /// Where the store is made.
     pub directory: Option<PathBuf>,
     /// What serves.
@@ -97,13 +102,13 @@ pub fn run(
     let clients =
         tokio::runtime::Builder::new_multi_thread().thread_name("bench-client").enable_all().build()?;
     let mut site = Site::new(settings.program.clone(), &directory(settings.directory.as_deref())?)?;
-    let mut steps =
-        Steps { done: 0, all: copies + asked.len() + opening::STEPS, progress, stop: &settings.stop };
+    let all = copies + asked.len() + opening::STEPS + loads::steps(&settings.subscribers);
+    let mut steps = Steps { done: 0, all, progress, stop: &settings.stop };
     let mut figures = Figures::default();
 
     let address = site.start()?.address;
     let empty = site.memory();
-    let told = |copies_done| progress(copies_done, copies + asked.len() + opening::STEPS);
+    let told = |copies_done| progress(copies_done, all);
     let loaded = clients.block_on(async {
         tokio::select! {
             () = settings.stop.cancelled() => Err(INTERRUPTED),
@@ -127,9 +132,27 @@ pub fn run(
     ];
     of_memory(&mut figures, &states, loaded.events);
     opened.add_to(&mut figures, loaded.events);
+    let loads = load_both(&mut site, &clients, settings, &mut steps)?;
     let child = site.is_child();
     site.close()?;
-    Ok(QueryReport { events: loaded.events, loaded_in: loaded.took, words_in, child, rows, figures })
+    Ok(QueryReport { events: loaded.events, loaded_in: loaded.took, words_in, child, rows, loads, figures })
+}
+
+/// Puts loads on a store that is new, and on the one of the site.
+fn load_both(
+    site: &mut Site,
+    clients: &Runtime,
+    settings: &QuerySettings,
+    steps: &mut Steps<'_>,
+) -> Result<Vec<LoadRow>, BenchError> {
+    // What it was opened for before may have left it with work to do.
+    site.stop()?;
+    let full = site.start()?.address;
+    let mut beside = Site::new(settings.program.clone(), &directory(settings.directory.as_deref())?)?;
+    let empty = beside.start()?.address;
+    let rows = loads::measure(clients, (empty, full), &settings.subscribers, settings.cell, steps)?;
+    beside.close()?;
+    Ok(rows)
 }
 
 impl Site {

@@ -6,7 +6,9 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Value, json};
 
 use super::figures::Figures;
+use super::loads::LoadRow;
 use super::measure::QueryRow;
+use crate::bench::samples::Measured;
 
 /// What a run found.
 #[derive(Clone, Debug)]
@@ -21,6 +23,8 @@ pub struct QueryReport {
     pub child: bool,
     /// By query.
     pub rows: Vec<QueryRow>,
+    /// By load.
+    pub loads: Vec<LoadRow>,
     /// Of the store.
     pub figures: Figures,
 }
@@ -62,6 +66,39 @@ impl QueryReport {
         table
     }
 
+    /// Writes a table of the loads, for people.
+    #[must_use]
+    pub fn loads_table(&self) -> Table {
+        let mut table = Table::new();
+        table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        table.set_header([
+            "load",
+            "empty /s",
+            "full /s",
+            "full/empty",
+            "empty p50/p99 ms",
+            "full p50/p99 ms",
+        ]);
+        for row in &self.loads {
+            let latencies = |measured| {
+                let (p50, p99) = LoadRow::latencies_us(measured);
+                format!("{:.2}/{:.2}", p50 / 1e3, p99 / 1e3)
+            };
+            table.add_row([
+                row.name.clone(),
+                format!("{:.0}", row.empty.per_second()),
+                format!("{:.0}", row.full.per_second()),
+                format!("{:.2}", row.ratio()),
+                latencies(&row.empty),
+                latencies(&row.full),
+            ]);
+        }
+        for column in table.column_iter_mut().skip(1) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        table
+    }
+
     /// Writes everything, for programs.
     #[must_use]
     pub fn json(&self) -> Value {
@@ -71,10 +108,17 @@ impl QueryReport {
                 "answerBytes": row.answer_bytes, "counted": row.counted, "note": row.note,
             })
         });
+        let loads = self.loads.iter().map(|row| {
+            let of = |measured: &Measured| {
+                let (p50, p99) = LoadRow::latencies_us(measured);
+                json!({"perSecond": measured.per_second(), "p50Us": p50, "p99Us": p99})
+            };
+            json!({"load": row.name, "empty": of(&row.empty), "full": of(&row.full), "ratio": row.ratio()})
+        });
         json!({
             "events": self.events, "loadedInSeconds": self.loaded_in.as_secs_f64(),
             "wordsInSeconds": self.words_in.as_secs_f64(), "ownProcess": self.child,
-            "queries": rows.collect::<Vec<_>>(), "figures": self.figures.json(),
+            "queries": rows.collect::<Vec<_>>(), "loads": loads.collect::<Vec<_>>(), "figures": self.figures.json(),
         })
     }
 }

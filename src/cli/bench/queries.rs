@@ -6,8 +6,8 @@ use clap::Args;
 use indicatif::ProgressBar;
 
 use super::{Bench, failed};
-use crate::bench::BenchError;
 use crate::bench::queries::{self, QuerySettings};
+use crate::bench::{BenchError, Subscribers};
 use crate::cli::failure::Failure;
 use crate::cli::{Context, input, output};
 
@@ -15,7 +15,7 @@ use crate::cli::{Context, input, output};
 #[derive(Args, Debug)]
 pub(super) struct Queries {
     /// Measure instead a store filled with copies of the events in these files: how long each query takes, how long it
-    /// takes to open, its space on disk and in memory; the server is a process of its own
+    /// takes to open, its space on disk and in memory, and what it takes and gives beside an empty store; the server is a process of its own
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["quick", "rounds"])]
     queries: Vec<String>,
 
@@ -33,6 +33,7 @@ impl Queries {
         let (stop, program) = (super::stop_when_interrupted(), super::this_program()?);
         let settings = QuerySettings {
             events: self.events,
+            subscribers: Subscribers { busy: vec![100], idle: vec![1_000, 10_000] },
             cell: bench.cell.map_or(Duration::from_secs(2), Duration::from_millis),
             directory: bench.directory.clone(),
             program,
@@ -54,6 +55,8 @@ impl Queries {
         bench.show(context, &report.json(), || {
             output::line(report.facts())?;
             output::line(report.table())?;
+            output::line("")?;
+            output::line(report.loads_table())?;
             output::line("")?;
             output::line(report.figures.table())
         })
