@@ -60,6 +60,27 @@ impl Filter {
         found
     }
 
+    /// Gives bounds of the earliest starts of the events of a part that match: none comes before the first or after the
+    /// second, and there may be none. Nothing if no event of the part matches.
+    #[must_use]
+    pub fn valid_ends(&self, part: &dyn Part) -> Option<(i32, i32)> {
+        let mut bounds = part.valid_ends()?;
+        for clause in self.clauses.iter().filter(|clause| clause.len() <= ESTIMATED_NEEDLES_MAX) {
+            let mut any: Option<(i32, i32)> = None;
+            for needle in clause {
+                let ends = match needle {
+                    Needle::Term(term) => part.valid_ends_of(term),
+                    Needle::StreamPrefix(_) => Some(bounds),
+                };
+                let widened = any.zip(ends).map(|(any, ends)| (any.0.min(ends.0), any.1.max(ends.1)));
+                any = widened.or(any).or(ends);
+            }
+            let (least, most) = any?;
+            bounds = (bounds.0.max(least), bounds.1.min(most));
+        }
+        (bounds.0 <= bounds.1).then_some(bounds)
+    }
+
     /// Gives the first position after one, and not above another, whose event matches.
     #[must_use]
     pub fn first_match(&self, view: &View<'_>, after: Position, up_to: Position) -> Option<Position> {

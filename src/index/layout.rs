@@ -90,10 +90,10 @@ fn encode_dictionary(dictionary: &Dictionary, out: &mut Writer) {
     let mut dense: Vec<_> = dictionary.dense.iter().collect();
     dense.sort_unstable_by_key(|(number, _)| **number);
     out.count(dense.len());
-    for (number, posting) in dense {
+    for (number, dense) in dense {
         out.0.extend_from_slice(&number.to_le_bytes());
         let mut bits = [0_u8; DENSE_BYTES];
-        for slot in posting {
+        for slot in &dense.slots {
             if let Some(byte) = usize::try_from(slot / 8).ok().and_then(|at| bits.get_mut(at)) {
                 *byte |= 1 << (slot % 8);
             }
@@ -178,7 +178,7 @@ fn decode_dictionary(from: &mut Reader<'_>) -> Result<Dictionary, LayoutError> {
     let slot_ends = from.counted_all(u32::from_le_bytes)?;
     let dense = from.counted(|from| {
         let number = u32::from_le_bytes(from.array()?);
-        Ok((number, RoaringBitmap::from_lsb0_bytes(0, from.slice(DENSE_BYTES)?)))
+        Ok((number, RoaringBitmap::from_lsb0_bytes(0, from.slice(DENSE_BYTES)?).into()))
     })?;
     if ends.len() != slot_ends.len() {
         return Err(LayoutError);

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use roaring::RoaringBitmap;
 
-use super::part::AmountRow;
+use super::part::{AmountRow, ends_of};
 use super::{Columns, Part, Tail};
 use crate::domain::{EventId, KnowledgeLink, Position, TermField};
 
@@ -23,8 +24,22 @@ pub struct Dictionary {
     pub(super) slots: Vec<u16>,
     /// Where each term's slots end in `slots`; a dense term has none there.
     pub(super) slot_ends: Vec<u32>,
-    /// Slots of the dense terms, by number of the term.
-    pub(super) dense: HashMap<u32, RoaringBitmap>,
+    /// The dense terms, by number of the term.
+    pub(super) dense: HashMap<u32, Dense>,
+}
+
+/// A term of many events.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Dense {
+    pub(super) slots: RoaringBitmap,
+    /// The least and the greatest earliest start, once they were asked for: to find them, all slots are visited.
+    valid_ends: OnceLock<Option<(i32, i32)>>,
+}
+
+impl From<RoaringBitmap> for Dense {
+    fn from(slots: RoaringBitmap) -> Self {
+        Self { slots, valid_ends: OnceLock::new() }
+    }
 }
 
 /// A whole segment.
@@ -59,7 +74,7 @@ impl Dictionary {
             dictionary.bytes.extend_from_slice(term);
             dictionary.ends.push(length(dictionary.bytes.len()));
             if posting.len() >= DENSE_LEN {
-                dictionary.dense.insert(number, posting.bitmap().into_owned());
+                dictionary.dense.insert(number, posting.bitmap().into_owned().into());
             } else {
                 let slots = posting.bitmap();
                 dictionary.slots.extend(slots.iter().filter_map(|slot| u16::try_from(slot).ok()));
@@ -95,13 +110,13 @@ impl Dictionary {
         range(&self.slot_ends, number).and_then(|range| self.slots.get(range)).unwrap_or_default()
     }
 
-    fn dense(&self, number: usize) -> Option<&RoaringBitmap> {
+    fn dense(&self, number: usize) -> Option<&Dense> {
         u32::try_from(number).ok().and_then(|number| self.dense.get(&number))
     }
 
     fn posting(&self, number: usize) -> Cow<'_, RoaringBitmap> {
         if let Some(dense) = self.dense(number) {
-            return Cow::Borrowed(dense);
+            return Cow::Borrowed(&dense.slots);
         }
         Cow::Owned(self.sparse(number).iter().map(|slot| u32::from(*slot)).collect())
     }
@@ -180,7 +195,7 @@ impl Part for Segment {
     fn add_posting(&self, term: &[u8], slots: &mut RoaringBitmap) {
         let Some(number) = self.dictionary.find(term) else { return };
         match self.dictionary.dense(number) {
-            Some(dense) => *slots |= dense,
+            Some(dense) => *slots |= &dense.slots,
             // A bitmap of each sparse term would be made to be thrown away.
             None => slots.extend(self.dictionary.sparse(number).iter().map(|slot| u32::from(*slot))),
         }
@@ -191,7 +206,7 @@ impl Part for Segment {
             return 0;
         };
         match self.dictionary.dense(number) {
-            Some(dense) => dense.len(),
+            Some(dense) => dense.slots.len(),
             None => u64::from(length(self.dictionary.sparse(number).len())),
         }
     }
@@ -199,8 +214,18 @@ impl Part for Segment {
     fn last_slot(&self, term: &[u8]) -> Option<u16> {
         let number = self.dictionary.find(term)?;
         match self.dictionary.dense(number) {
-            Some(slots) => slots.max().and_then(|slot| u16::try_from(slot).ok()),
+            Some(dense) => dense.slots.max().and_then(|slot| u16::try_from(slot).ok()),
             None => self.dictionary.sparse(number).last().copied(),
+        }
+    }
+
+    fn valid_ends_of(&self, term: &[u8]) -> Option<(i32, i32)> {
+        let number = self.dictionary.find(term)?;
+        match self.dictionary.dense(number) {
+            Some(dense) => *dense.valid_ends.get_or_init(|| {
+                ends_of(&self.columns, dense.slots.iter().filter_map(|slot| u16::try_from(slot).ok()))
+            }),
+            None => ends_of(&self.columns, self.dictionary.sparse(number).iter().copied()),
         }
     }
 

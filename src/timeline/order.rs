@@ -104,18 +104,32 @@ impl Order {
 
 /// The events that match a filter, of all parts, in order.
 ///
-/// A part is planned only when an event of it could be next.
+/// A part is planned only when an event of it could be next: first by what its columns span, then by what the events
+/// with the terms asked for span.
 pub struct Merge<'a> {
     filter: &'a Filter,
     scope: Scope,
     order: Order,
     after: Option<Key>,
     parts: Vec<Walk<'a>>,
-    heap: BinaryHeap<Reverse<(Rank, usize, Option<u16>)>>,
+    heap: BinaryHeap<Reverse<(Rank, usize, Step)>>,
+}
+
+/// How far a part is that stands in the heap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    /// None of its events comes before the rank.
+    Unopened,
+    /// None of those of its events that can match comes before the rank.
+    Bounded,
+    /// The event at the slot has the rank.
+    At(u16),
 }
 
 struct Walk<'a> {
     part: &'a dyn Part,
+    /// Bounds of the earliest starts of what can match.
+    ends: (i32, i32),
     slots: Box<dyn Iterator<Item = u16> + 'a>,
 }
 
@@ -133,12 +147,39 @@ impl<'a> Merge<'a> {
         // Nothing of a part that became known later is in scope.
         let parts =
             parts.filter(|part| part.columns().known_ends().is_none_or(|(least, _)| least <= scope.known_at));
-        let parts: Vec<Walk<'a>> =
-            parts.map(|part| Walk { part, slots: Box::new(std::iter::empty()) }).collect();
+        let parts: Vec<Walk<'a>> = parts
+            .map(|part| Walk { part, ends: (i32::MIN, i32::MAX), slots: Box::new(std::iter::empty()) })
+            .collect();
         let unopened = parts.iter().enumerate();
-        let heap =
-            unopened.map(|(index, walk)| Reverse((order.first_rank(walk.part), index, None))).collect();
+        let heap = unopened
+            .map(|(index, walk)| Reverse((order.first_rank(walk.part), index, Step::Unopened)))
+            .collect();
         Self { filter, scope, order, after, parts, heap }
+    }
+
+    /// Gives a rank that nothing of a part that can match comes before; nothing if no event of it can.
+    fn bound(&mut self, index: usize) -> Option<Rank> {
+        let walk = self.parts.get_mut(index)?;
+        let (value, position) = match self.order {
+            Order::ValidStart => {
+                walk.ends = self.filter.valid_ends(walk.part)?;
+                (walk.ends.0, walk.part.base())
+            }
+            Order::ValidStartDescending => {
+                walk.ends = self.filter.valid_ends(walk.part)?;
+                (walk.ends.1, walk.part.base().plus(u64::from(walk.part.len())))
+            }
+            Order::KnownAt
+            | Order::KnownAtDescending
+            | Order::Recorded
+            | Order::RecordedDescending
+            | Order::Relevance => return Some(self.order.first_rank(walk.part)),
+        };
+        let (least, most) = (i64::from(walk.ends.0), i64::from(walk.ends.1));
+        let is_past =
+            |after: Key| if self.order.is_descending() { least > after.value } else { most < after.value };
+        let rank = self.order.rank(Key { value: i64::from(value), position });
+        (!self.after.is_some_and(is_past)).then_some(rank)
     }
 
     fn open(&mut self, index: usize) {
@@ -146,7 +187,7 @@ impl<'a> Merge<'a> {
             return;
         };
         let found = self.filter.slots(walk.part, walk.part.slots_up_to(self.scope.as_of));
-        walk.slots = ordered(walk.part, found, self.filter, self.order, self.after);
+        walk.slots = ordered(walk.part, found, walk.ends, self.filter, self.order, self.after);
     }
 
     fn advance(&mut self, index: usize) {
@@ -157,7 +198,7 @@ impl<'a> Merge<'a> {
         for slot in walk.slots.by_ref() {
             let rank = self.order.rank(self.order.key(self.filter, walk.part, slot));
             if limit.is_none_or(|limit| rank > limit) {
-                self.heap.push(Reverse((rank, index, Some(slot))));
+                self.heap.push(Reverse((rank, index, Step::At(slot))));
                 return;
             }
         }
@@ -169,22 +210,31 @@ impl<'a> Iterator for Merge<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let Reverse((_, index, slot)) = self.heap.pop()?;
-            if slot.is_none() {
-                self.open(index);
-            }
-            self.advance(index);
-            if let Some(slot) = slot {
-                return self.parts.get(index).map(|walk| (walk.part, slot));
+            let Reverse((_, index, step)) = self.heap.pop()?;
+            match step {
+                Step::Unopened => {
+                    if let Some(rank) = self.bound(index) {
+                        self.heap.push(Reverse((rank, index, Step::Bounded)));
+                    }
+                }
+                Step::Bounded => {
+                    self.open(index);
+                    self.advance(index);
+                }
+                Step::At(slot) => {
+                    self.advance(index);
+                    return self.parts.get(index).map(|walk| (walk.part, slot));
+                }
             }
         }
     }
 }
 
-/// Gives slots of a part in order, from about where `after` stands.
+/// Gives slots of a part in order, from about where `after` stands. What was found starts between the two `ends`.
 fn ordered<'a>(
     part: &'a dyn Part,
     found: RoaringBitmap,
+    ends: (i32, i32),
     filter: &Filter,
     order: Order,
     after: Option<Key>,
@@ -209,7 +259,13 @@ fn ordered<'a>(
         {
             let ascending = !order.is_descending();
             let from = after.map(|after| start_of_walk(part, after, ascending));
-            let walk = part.valid_order(from, ascending);
+            // Not where nothing can be found: the walk would only go past it.
+            let from = if ascending {
+                (ends.0, 0).max(from.unwrap_or((i32::MIN, 0)))
+            } else {
+                (ends.1, u16::MAX).min(from.unwrap_or((i32::MAX, u16::MAX)))
+            };
+            let walk = part.valid_order(Some(from), ascending);
             Box::new(walk.filter(move |slot| found.contains(u32::from(*slot))))
         }
         Order::ValidStart
@@ -278,7 +334,119 @@ impl std::fmt::Debug for Merge<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use uuid::Uuid;
+
     use super::*;
+    use crate::domain::{
+        Bounds, EventFacts, EventId, Kind, RecordForm, RecordedFacts, Revision, StreamName, TermField,
+        TermList, Terms, Timestamp,
+    };
+    use crate::filter::Needle;
+    use crate::index::{Index, SEGMENT_LEN, Segment};
+
+    const TAGS: [&str; 5] = ["common", "half", "some", "rare", "late"];
+
+    fn event(position: u64) -> RecordedFacts {
+        let id = EventId::from_uuid(Uuid::from_u128(position.into()));
+        let bare = EventFacts::bare(id, StreamName::from_recorded("s"), Kind::Custom);
+        // Every seventh has no start; what is late starts late.
+        let day = i32::try_from(position * 7_919 % 1_009).unwrap();
+        let start = if position.is_multiple_of(7) { Bounds::OPEN_START } else { day };
+        let mut terms = TermList::default();
+        for (tag, one_in) in TAGS.into_iter().zip([1, 2, 50, 3_000, 5]) {
+            if position.is_multiple_of(one_in) && (tag != "late" || start > 900) {
+                terms.add(TermField::Tag, tag);
+            }
+        }
+        let known_at = i64::try_from(position * 31 % 97).unwrap();
+        RecordedFacts {
+            form: RecordForm::Whole,
+            event: EventFacts {
+                bounds: Bounds { earliest_start: start, ..bare.bounds },
+                known_at: Some(Timestamp(known_at)),
+                terms: Terms::new(&terms),
+                ..bare
+            },
+            position: Position(position),
+            revision: Revision(position),
+            recorded_at: Timestamp(1_000 + i64::try_from(position).unwrap()),
+            links: Vec::new(),
+        }
+    }
+
+    /// Any of some tags.
+    fn clause(tags: &[&str]) -> Vec<Needle> {
+        tags.iter().map(|tag| Needle::Term(TermField::Tag.term(tag))).collect()
+    }
+
+    #[test]
+    fn parts_come_together_in_every_order_from_every_place() {
+        // Two sealed parts with dense and sparse terms, and a tail.
+        let all = 2 * SEGMENT_LEN + 1_000;
+        let index = Index::default();
+        for position in 1..=all {
+            for full in index.fold(&[event(position)]) {
+                index.seal(Arc::new(Segment::of(&full)));
+            }
+        }
+        let view = index.view();
+        assert_eq!(view.parts().count(), 3);
+        let facts: Vec<RecordedFacts> = (1..=all).map(event).collect();
+        let (orders, scope) = (
+            [
+                Order::ValidStart,
+                Order::ValidStartDescending,
+                Order::KnownAt,
+                Order::KnownAtDescending,
+                Order::Recorded,
+                Order::RecordedDescending,
+            ],
+            Scope { as_of: Position(all - 10), known_at: Timestamp(90) },
+        );
+        let filters: [&[&[&str]]; 7] = [
+            &[],
+            &[&["half"]],
+            &[&["rare"]],
+            &[&["late"], &["common"]],
+            &[&["some", "late"]],
+            &[&["absent", "rare"], &["half"]],
+            &[&["absent"]],
+        ];
+        for (order, clauses) in orders.iter().flat_map(|order| filters.iter().map(move |all| (*order, *all)))
+        {
+            let filter =
+                Filter { clauses: clauses.iter().map(|tags| clause(tags)).collect(), ..Filter::default() };
+            let matching = facts
+                .iter()
+                .filter(|facts| facts.position <= scope.as_of && filter.matches(&facts.event, None));
+            let key = |facts: &RecordedFacts| {
+                let value = match order {
+                    Order::ValidStart | Order::ValidStartDescending => {
+                        i64::from(facts.event.bounds.earliest_start)
+                    }
+                    Order::KnownAt | Order::KnownAtDescending => facts.known_time().0,
+                    Order::Recorded | Order::RecordedDescending | Order::Relevance => {
+                        i64::try_from(facts.position.0).unwrap()
+                    }
+                };
+                Key { value, position: facts.position }
+            };
+            let mut expected: Vec<Key> = matching.map(key).collect();
+            expected.sort_unstable_by_key(|key| order.rank(*key));
+            let afters = [0, 1, expected.len() / 2, expected.len().saturating_sub(1)];
+            for after in std::iter::once(None).chain(afters.map(|at| expected.get(at).copied())) {
+                let rest = expected
+                    .iter()
+                    .skip_while(|key| after.is_some_and(|after| order.rank(**key) <= order.rank(after)));
+                let rest: Vec<Position> = rest.take(300).map(|key| key.position).collect();
+                let merge = Merge::new(&view, &filter, scope, order, after).take(300);
+                let found: Vec<Position> = merge.map(|(part, slot)| part.position_at(slot)).collect();
+                assert_eq!(found, rest, "{order:?} {clauses:?} after {after:?}");
+            }
+        }
+    }
 
     #[test]
     fn what_is_sorted_as_it_is_asked_for_is_sorted() {
