@@ -101,6 +101,7 @@ proptest! {
             let term = TermField::Tag.term(&tag.to_string());
             prop_assert_eq!(segment.posting(&term), tail.posting(&term));
             prop_assert_eq!(segment.posting_len(&term), tail.posting_len(&term));
+            prop_assert_eq!(segment.valid_ends_of(&term), tail.valid_ends_of(&term));
         }
         let terms = |part: &dyn Part| {
             let mut found = Vec::new();
