@@ -169,6 +169,9 @@ pub async fn from_the_beginning(address: SocketAddr, window: Window) -> Result<M
             }
             before = now;
         }
+        if watch.elapsed() >= window.end {
+            return Ok(measured);
+        }
     }
 }
 

@@ -8,6 +8,8 @@ use crate::index::{Part, View};
 
 /// Clauses of more needles come last: to find out how rare they are would cost as much as to look them up.
 const ESTIMATED_NEEDLES_MAX: usize = 32;
+/// Clauses that are looked at for the span of what can match: a question may have a thousand.
+const BOUNDED_CLAUSES_MAX: usize = 4;
 
 impl Filter {
     /// Gives the slots of a part, below `slots`, whose events match.
@@ -61,11 +63,13 @@ impl Filter {
     }
 
     /// Gives bounds of the earliest starts of the events of a part that match: none comes before the first or after the
-    /// second, and there may be none. Nothing if no event of the part matches.
+    /// second, and there may be none. Nothing if no event of the part matches. A few clauses are looked at: each narrows
+    /// the bounds, and none widens them.
     #[must_use]
     pub fn valid_ends(&self, part: &dyn Part) -> Option<(i32, i32)> {
         let mut bounds = part.valid_ends()?;
-        for clause in self.clauses.iter().filter(|clause| clause.len() <= ESTIMATED_NEEDLES_MAX) {
+        let short = self.clauses.iter().filter(|clause| clause.len() <= ESTIMATED_NEEDLES_MAX);
+        for clause in short.take(BOUNDED_CLAUSES_MAX) {
             let mut any: Option<(i32, i32)> = None;
             for needle in clause {
                 let ends = match needle {

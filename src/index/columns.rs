@@ -67,6 +67,21 @@ impl Columns {
         self.known_ends.map(|(least, most)| (Timestamp(least), Timestamp(most)))
     }
 
+    /// Gives the least and the greatest earliest start at some slots; `None` for none.
+    #[must_use]
+    pub fn valid_ends(&self, slots: impl Iterator<Item = u16>) -> Option<(i32, i32)> {
+        slots.filter_map(|slot| self.earliest_start.get(usize::from(slot)).copied()).fold(
+            None,
+            |ends, start| {
+                Some(
+                    ends.map_or((start, start), |(least, most): (i32, i32)| {
+                        (least.min(start), most.max(start))
+                    }),
+                )
+            },
+        )
+    }
+
     /// Gives the bounds of valid time at a slot.
     #[must_use]
     pub fn bounds(&self, slot: u16) -> Option<Bounds> {

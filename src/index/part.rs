@@ -41,10 +41,9 @@ pub trait Part {
         self.posting(term)?.max().and_then(|slot| u16::try_from(slot).ok())
     }
 
-    /// Gives the least and the greatest earliest start of the events with a term; nothing where there are none.
-    fn valid_ends_of(&self, term: &[u8]) -> Option<(i32, i32)> {
-        ends_of(self.columns(), self.posting(term)?.iter().filter_map(|slot| u16::try_from(slot).ok()))
-    }
+    /// Gives bounds of the earliest starts of the events with a term, as narrow as is found fast; nothing where there are
+    /// none.
+    fn valid_ends_of(&self, term: &[u8]) -> Option<(i32, i32)>;
 
     /// Visits each term that begins with `prefix`, in no certain order.
     fn for_each_term(&self, prefix: &[u8], visit: &mut dyn FnMut(&[u8], Cow<'_, RoaringBitmap>));
@@ -72,14 +71,6 @@ pub trait Part {
         let below = position.0.saturating_sub(self.base().0);
         u32::try_from(below).unwrap_or(u32::MAX).min(self.len())
     }
-}
-
-/// Gives the least and the greatest earliest start at some slots.
-pub(super) fn ends_of(columns: &Columns, slots: impl Iterator<Item = u16>) -> Option<(i32, i32)> {
-    slots.fold(None, |ends, slot| {
-        let start = columns.earliest_start.get(usize::from(slot)).copied().unwrap_or_default();
-        Some(ends.map_or((start, start), |(least, most): (i32, i32)| (least.min(start), most.max(start))))
-    })
 }
 
 /// The amount of a funding transfer.

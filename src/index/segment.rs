@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use roaring::RoaringBitmap;
 
-use super::part::{AmountRow, ends_of};
+use super::part::AmountRow;
 use super::{Columns, Part, Tail};
 use crate::domain::{EventId, KnowledgeLink, Position, TermField};
 
@@ -230,9 +230,9 @@ impl Part for Segment {
         let number = self.dictionary.find(term)?;
         match self.dictionary.dense(number) {
             Some(dense) => *dense.valid_ends.get_or_init(|| {
-                ends_of(&self.columns, dense.slots.iter().filter_map(|slot| u16::try_from(slot).ok()))
+                self.columns.valid_ends(dense.slots.iter().filter_map(|slot| u16::try_from(slot).ok()))
             }),
-            None => ends_of(&self.columns, self.dictionary.sparse(number).iter().copied()),
+            None => self.columns.valid_ends(self.dictionary.sparse(number).iter().copied()),
         }
     }
 

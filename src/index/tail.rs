@@ -118,6 +118,11 @@ impl Part for Tail {
         }
     }
 
+    fn valid_ends_of(&self, term: &[u8]) -> Option<(i32, i32)> {
+        // A tail grows: nothing found by a look at all slots would stay true.
+        self.postings.contains_key(term).then(|| self.valid_ends()).flatten()
+    }
+
     fn slot_of(&self, id: &EventId) -> Option<u16> {
         self.ids.get(id).copied()
     }

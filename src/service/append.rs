@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
@@ -13,9 +14,10 @@ use crate::log::{AppendRequest, Appended, Appending, Log};
 use crate::pb;
 use crate::wire::{RequestError, append, append_stream, codec};
 
-/// Appends smaller than this are checked where they arrive; larger ones on a thread of their own, so that other
-/// calls of the same connection go on.
+/// Appends of no more events than this, and no more bytes, are checked where they arrive; larger ones on a thread of
+/// their own, so that other calls of the same connection go on.
 const CHECKED_IN_PLACE_MAX: usize = 32;
+const CHECKED_IN_PLACE_BYTES_MAX: usize = 256 * 1_024;
 /// Most events of one stream whose requests are not answered yet: enough for eight full rounds of the writer, and a
 /// bound on the memory of answers that a client does not read.
 const UNANSWERED_EVENTS_MAX: u16 = 8_192;
@@ -136,7 +138,9 @@ impl Context {
     ) -> Result<AppendRequest, Status> {
         let limits = self.limits;
         // Saved timelines are looked up, which may wait for the disk.
-        let small = request.events.len() <= CHECKED_IN_PLACE_MAX && !append::needs_look_up(&request);
+        let small = request.events.len() <= CHECKED_IN_PLACE_MAX
+            && request.events.iter().map(Bytes::len).sum::<usize>() <= CHECKED_IN_PLACE_BYTES_MAX
+            && !append::needs_look_up(&request);
         let context = self.clone();
         let check = move || {
             let head = log.head().position;

@@ -351,16 +351,22 @@ mod tests {
     fn event(position: u64) -> RecordedFacts {
         let id = EventId::from_uuid(Uuid::from_u128(position.into()));
         let bare = EventFacts::bare(id, StreamName::from_recorded("s"), Kind::Custom);
-        // Every seventh has no start; what is late starts late.
-        let day = i32::try_from(position * 7_919 % 1_009).unwrap();
-        let start = if position.is_multiple_of(7) { Bounds::OPEN_START } else { day };
+        // Later parts start and are known later. Every 101st has no start, every tenth starts on the last day of the
+        // first part, and what is late starts late.
+        let part = (position - 1) / SEGMENT_LEN;
+        let day = i32::try_from(position * 7_919 % 1_009 + part * 500).unwrap();
+        let start = match position {
+            _ if position.is_multiple_of(101) => Bounds::OPEN_START,
+            _ if position.is_multiple_of(10) => 1_008,
+            _ => day,
+        };
         let mut terms = TermList::default();
         for (tag, one_in) in TAGS.into_iter().zip([1, 2, 50, 3_000, 5]) {
             if position.is_multiple_of(one_in) && (tag != "late" || start > 900) {
                 terms.add(TermField::Tag, tag);
             }
         }
-        let known_at = i64::try_from(position * 31 % 97).unwrap();
+        let known_at = i64::try_from(position * 31 % 97 + part * 60).unwrap();
         RecordedFacts {
             form: RecordForm::Whole,
             event: EventFacts {
@@ -403,7 +409,8 @@ mod tests {
                 Order::Recorded,
                 Order::RecordedDescending,
             ],
-            Scope { as_of: Position(all - 10), known_at: Timestamp(90) },
+            // The moment at which the first of the last part became known.
+            Scope { as_of: Position(all - 10), known_at: Timestamp(120) },
         );
         let filters: [&[&[&str]]; 7] = [
             &[],
@@ -435,8 +442,9 @@ mod tests {
             };
             let mut expected: Vec<Key> = matching.map(key).collect();
             expected.sort_unstable_by_key(|key| order.rank(*key));
-            let afters = [0, 1, expected.len() / 2, expected.len().saturating_sub(1)];
-            for after in std::iter::once(None).chain(afters.map(|at| expected.get(at).copied())) {
+            // Where few match, from every place; else from some, ties of the parts' ends among them.
+            let afters = (0..expected.len()).step_by((expected.len() / 60).max(1));
+            for after in std::iter::once(None).chain(afters.map(|at| Some(expected[at]))) {
                 let rest = expected
                     .iter()
                     .skip_while(|key| after.is_some_and(|after| order.rank(**key) <= order.rank(after)));
@@ -451,7 +459,7 @@ mod tests {
     #[test]
     fn what_is_sorted_as_it_is_asked_for_is_sorted() {
         for len in [0, 1, 63, 64, 65, 128, 129, 1_000_u16] {
-            // 7 has no divisor in common with the lengths, so each rank comes once but for the ties.
+            // Some are equal but for the slot.
             let ranked = (0..len).map(|slot| ((i64::from(slot * 7 % len.max(1)) / 3, u64::from(slot)), slot));
             let mut expected: Vec<(Rank, u16)> = ranked.clone().collect();
             expected.sort_unstable();

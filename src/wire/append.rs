@@ -40,31 +40,29 @@ pub fn append(
     }
     let mut prepared = Vec::with_capacity(count);
     let mut seen = HashSet::with_capacity(count);
-    let mut unreadable = None;
     for (index, event) in request.events.into_iter().enumerate() {
+        // One at a time: its parts are freed before those of the next are made.
+        let event = codec::read_foreign::<pb::Event>(event);
         findings.at_event("events", index, |f| {
-            // One at a time: its parts are freed before those of the next are made.
-            let event: pb::Event = match codec::read_foreign(event) {
+            let event = match event {
                 Ok(event) => event,
-                Err(Unreadable::NotUtf8(field)) => return f.violation_within(&field, NOT_UTF8),
-                Err(other) => {
-                    unreadable.get_or_insert(other);
-                    return;
+                Err(Unreadable::NotUtf8(field)) => {
+                    f.violation_within(&field, NOT_UTF8);
+                    return Ok(());
                 }
+                Err(unreadable) => return Err(unreadable.of(Some(index))),
             };
             // An id costs a draw of random bytes: none is made where the client gave one.
             let fresh = if event.id.is_empty() { ids.event_id() } else { NO_ID };
             let Some(event) = prepare(event, Writer::Client, (fresh, now), f) else {
-                return;
+                return Ok(());
             };
             if !seen.insert(event.facts.event_id) {
                 f.violation_at("id", "stands twice in the request");
             }
             prepared.push(event);
-        });
-    }
-    if let Some(unreadable) = unreadable {
-        return Err(unreadable.into());
+            Ok(())
+        })?;
     }
     let conditions = conditions(&mut findings, &request.conditions);
     findings.into_result()?;

@@ -77,12 +77,14 @@ pub enum Unreadable {
     NotProtobuf(DecodeError),
 }
 
-impl From<Unreadable> for RequestError {
-    fn from(unreadable: Unreadable) -> Self {
-        match unreadable {
-            Unreadable::TooManyMessages => Self::TooManyMessages { messages_max: MESSAGES_MAX },
-            Unreadable::NotUtf8(field) => Self::Invalid(Invalid::one(field, NOT_UTF8)),
-            Unreadable::NotProtobuf(error) => Self::NotProtobuf { reason: error.to_string() },
+impl Unreadable {
+    /// Says so of a request, or of an event of it.
+    #[must_use]
+    pub fn of(self, event: Option<usize>) -> RequestError {
+        match self {
+            Self::TooManyMessages => RequestError::TooManyMessages { messages_max: MESSAGES_MAX, event },
+            Self::NotUtf8(field) => RequestError::Invalid(Invalid::one(field, NOT_UTF8)),
+            Self::NotProtobuf(error) => RequestError::NotProtobuf { reason: error.to_string(), event },
         }
     }
 }
@@ -94,7 +96,7 @@ impl From<Unreadable> for RequestError {
 pub fn read<U: Message + Name + Default>(bytes: Bytes) -> Result<U, Status> {
     // A client trusts its server.
     let read = if U::NAME.ends_with("Request") { read_foreign(bytes) } else { decode(bytes) };
-    read.map_err(|unreadable| status::request_error(&unreadable.into()))
+    read.map_err(|unreadable| status::request_error(&unreadable.of(None)))
 }
 
 /// Reads a message that a client sent, if there are not too many messages inside.
@@ -134,7 +136,7 @@ pub fn explained(status: &Status, bytes_max: usize) -> Option<Status> {
     if too_large {
         Some(status::request_error(&RequestError::MessageTooLarge { bytes_max }))
     } else if unreadable {
-        Some(status::request_error(&RequestError::NotProtobuf { reason: said.to_owned() }))
+        Some(status::request_error(&RequestError::NotProtobuf { reason: said.to_owned(), event: None }))
     } else {
         None
     }

@@ -56,6 +56,8 @@ pub enum RequestError {
     NotProtobuf {
         /// What the decoder says.
         reason: String,
+        /// The event that it is about, if it is not the request as a whole.
+        event: Option<usize>,
     },
     /// The message is larger than the wire takes.
     #[error("the message is larger than {bytes_max} bytes")]
@@ -68,6 +70,8 @@ pub enum RequestError {
     TooManyMessages {
         /// The limit.
         messages_max: usize,
+        /// The event that it is about, if it is not the request as a whole.
+        event: Option<usize>,
     },
     /// The page token is not one of this question.
     #[error("page_token cannot be used: {reason}")]
@@ -213,17 +217,19 @@ pub fn request_error(error: &RequestError) -> Status {
         RequestError::BatchTooLarge { bytes, bytes_max } => {
             too_large(ErrorReason::BatchTooLarge, "events", ("bytes", *bytes), *bytes_max)
         }
-        RequestError::NotProtobuf { .. } => Failure::new(Code::InvalidArgument, ErrorReason::MessageInvalid)
-            .field("request", "must be a protobuf message of its type"),
+        RequestError::NotProtobuf { event, .. } => {
+            Failure::new(Code::InvalidArgument, ErrorReason::MessageInvalid)
+                .field(request_or_event(*event), "must be a protobuf message of its type")
+        }
         RequestError::MessageTooLarge { bytes_max } => {
             Failure::new(Code::InvalidArgument, ErrorReason::MessageInvalid)
                 .with("bytes_max", bytes_max)
                 .field("request", format!("must have at most {bytes_max} bytes"))
         }
-        RequestError::TooManyMessages { messages_max } => {
+        RequestError::TooManyMessages { messages_max, event } => {
             Failure::new(Code::InvalidArgument, ErrorReason::MessageInvalid)
                 .with("messages_max", messages_max)
-                .field("request", format!("must hold at most {messages_max} messages"))
+                .field(request_or_event(*event), format!("must hold at most {messages_max} messages"))
         }
         RequestError::PageToken { reason } => {
             Failure::new(Code::InvalidArgument, ErrorReason::PageTokenInvalid).field("page_token", *reason)
@@ -299,6 +305,10 @@ fn too_large(reason: ErrorReason, field: &str, (unit, amount): (&'static str, us
 /// The same request may succeed in a second.
 fn unavailable(code: Code, reason: ErrorReason) -> Failure {
     Failure::new(code, reason).retry_after(Duration::from_secs(1))
+}
+
+fn request_or_event(event: Option<usize>) -> String {
+    event.map_or_else(|| "request".to_owned(), |index| format!("events[{index}]"))
 }
 
 fn invalid_fields(invalid: &Invalid) -> Status {

@@ -61,6 +61,26 @@ proptest! {
     }
 }
 
+#[test]
+fn messages_are_counted_by_what_is_decoded_at_once() {
+    let holds = |name: &str, bytes: &[u8], most| {
+        let message = pb::POOL.get_message_by_name(&format!("annals.v1.{name}")).unwrap();
+        scan::holds_more_messages(&message, bytes, most)
+    };
+    let event = pb::Event { sources: vec![pb::Source::default(); 9], ..pb::Event::default() };
+    assert!(holds("Event", &event.encode_to_vec(), 8) && !holds("Event", &event.encode_to_vec(), 9));
+    let conditions = vec![pb::Condition::default(); 3];
+    let append = pb::AppendEventsRequest::of(vec![event; 5], conditions);
+    let pb::AppendEventsRequest { events, conditions } = append.clone();
+    let stream = pb::AppendStreamRequest { events, conditions };
+    for (name, bytes) in
+        [("AppendEventsRequest", append.encode_to_vec()), ("AppendStreamRequest", stream.encode_to_vec())]
+    {
+        // Each event and each condition counts, and nothing inside the events, which stay encoded.
+        assert!(holds(name, &bytes, 7) && !holds(name, &bytes, 8), "{name}");
+    }
+}
+
 /// An honest tree whose second leaf is the one given.
 fn answer_with(leaf_data: Vec<u8>) -> (pb::GetLogProofResponse, crate::proof::VerifierKey) {
     use crate::proof::{Checkpoint, Evidence, Hash, Inclusion, Signer};

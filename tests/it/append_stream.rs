@@ -109,6 +109,11 @@ async fn a_refusal_is_that_of_a_single_append_and_the_stream_goes_on() {
             &[],
         ),
         request(&[], &[]),
+        // No event at all; the others of its request are not told of.
+        pb::AppendStreamRequest {
+            events: vec![b"\xff".as_slice().into(), b"".as_slice().into()],
+            conditions: Vec::new(),
+        },
         request(&[simple("s", "x")], &[json!({"absent": {"filter": {"streams": ["s"]}}})]),
     ];
     let (requests, mut answers) = open(&mut log).await;
