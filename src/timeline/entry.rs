@@ -31,17 +31,23 @@ pub struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// Tells how an event at or below `scope.as_of` matches and what became of it, if it is an entry.
+    /// Tells how an event at or below `scope.as_of` matches, if it can be an entry, whatever became of it.
     #[must_use]
-    pub fn judge(&self, part: &dyn Part, slot: u16) -> Option<(Certainty, Status)> {
+    pub fn certainty(&self, part: &dyn Part, slot: u16) -> Option<Certainty> {
         let columns = part.columns();
         if columns.is_no_entry(slot) || columns.known_at(slot)? > self.scope.known_at {
             return None;
         }
-        let certainty = match &self.window {
-            Some(window) => window.matches(columns.bounds(slot)?, columns.is_qualified(slot))?,
-            None => Certainty::Must,
-        };
+        match &self.window {
+            Some(window) => window.matches(columns.bounds(slot)?, columns.is_qualified(slot)),
+            None => Some(Certainty::Must),
+        }
+    }
+
+    /// Tells how an event at or below `scope.as_of` matches and what became of it, if it is an entry.
+    #[must_use]
+    pub fn judge(&self, part: &dyn Part, slot: u16) -> Option<(Certainty, Status)> {
+        let certainty = self.certainty(part, slot)?;
         let knowledge = self.view.knowledge();
         let touched = knowledge.touched(part.base()).is_some_and(|slots| slots.contains(u32::from(slot)));
         let status =

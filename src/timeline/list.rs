@@ -42,7 +42,7 @@ pub fn list(view: &View<'_>, request: &ListRequest) -> Listed {
         Judge { view, window: request.window, scope: request.scope, include_closed: request.include_closed };
     let mut entries = Vec::new();
     let mut keys: Vec<Key> = Vec::new();
-    for (part, slot) in Merge::new(view, &request.filter, request.scope, request.order, request.after) {
+    for (part, slot) in Merge::new(judge, &request.filter, request.order, request.after) {
         if request.window.is_some_and(|window| {
             ends_the_walk(request.order, window, request.order.key(&request.filter, part, slot))
         }) {

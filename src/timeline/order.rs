@@ -5,10 +5,11 @@ use std::collections::BinaryHeap;
 
 use roaring::RoaringBitmap;
 
+use super::entry::Judge;
 use crate::domain::Position;
 use crate::filter::Filter;
 use crate::filter::plan::slots_of;
-use crate::index::{Part, Scope, View};
+use crate::index::Part;
 
 /// An order of entries. Equal keys stand in position order, reversed where the order is descending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,13 +103,16 @@ impl Order {
     }
 }
 
-/// The events that match a filter, of all parts, in order.
+/// What is no entry is passed over so many times before the part waits for its turn again.
+const PASSED_MAX: usize = 256;
+
+/// The events that match a filter, of all parts, in order; few of those that are no entry whatever became of them.
 ///
 /// A part is planned only when an event of it could be next: first by what its columns span, then by what the events
 /// with the terms asked for span.
 pub struct Merge<'a> {
+    judge: Judge<'a>,
     filter: &'a Filter,
-    scope: Scope,
     order: Order,
     after: Option<Key>,
     parts: Vec<Walk<'a>>,
@@ -136,14 +140,9 @@ struct Walk<'a> {
 impl<'a> Merge<'a> {
     /// Begins after a key.
     #[must_use]
-    pub fn new(
-        view: &'a View<'a>,
-        filter: &'a Filter,
-        scope: Scope,
-        order: Order,
-        after: Option<Key>,
-    ) -> Self {
-        let parts = view.parts().filter(|part| part.base() < scope.as_of && !part.is_empty());
+    pub fn new(judge: Judge<'a>, filter: &'a Filter, order: Order, after: Option<Key>) -> Self {
+        let scope = judge.scope;
+        let parts = judge.view.parts().filter(|part| part.base() < scope.as_of && !part.is_empty());
         // Nothing of a part that became known later is in scope.
         let parts =
             parts.filter(|part| part.columns().known_ends().is_none_or(|(least, _)| least <= scope.known_at));
@@ -154,7 +153,7 @@ impl<'a> Merge<'a> {
         let heap = unopened
             .map(|(index, walk)| Reverse((order.first_rank(walk.part), index, Step::Unopened)))
             .collect();
-        Self { filter, scope, order, after, parts, heap }
+        Self { judge, filter, order, after, parts, heap }
     }
 
     /// Gives a rank that nothing of a part that can match comes before; nothing if no event of it can.
@@ -186,7 +185,7 @@ impl<'a> Merge<'a> {
         let Some(walk) = self.parts.get_mut(index) else {
             return;
         };
-        let found = self.filter.slots(walk.part, walk.part.slots_up_to(self.scope.as_of));
+        let found = self.filter.slots(walk.part, walk.part.slots_up_to(self.judge.scope.as_of));
         walk.slots = ordered(walk.part, found, walk.ends, self.filter, self.order, self.after);
     }
 
@@ -195,7 +194,14 @@ impl<'a> Merge<'a> {
             return;
         };
         let limit = self.after.map(|after| self.order.rank(after));
+        let mut passed = 0;
         for slot in walk.slots.by_ref() {
+            // What is no entry need not wait for its turn among the parts. But its turn shows how far the walk is: a page
+            // may be full long before the next entry of this part.
+            if passed < PASSED_MAX && self.judge.certainty(walk.part, slot).is_none() {
+                passed += 1;
+                continue;
+            }
             let rank = self.order.rank(self.order.key(self.filter, walk.part, slot));
             if limit.is_none_or(|limit| rank > limit) {
                 self.heap.push(Reverse((rank, index, Step::At(slot))));
@@ -344,7 +350,7 @@ mod tests {
         TermList, Terms, Timestamp,
     };
     use crate::filter::Needle;
-    use crate::index::{Index, SEGMENT_LEN, Segment};
+    use crate::index::{Index, SEGMENT_LEN, Scope, Segment};
 
     const TAGS: [&str; 5] = ["common", "half", "some", "rare", "late"];
 
@@ -425,9 +431,9 @@ mod tests {
         {
             let filter =
                 Filter { clauses: clauses.iter().map(|tags| clause(tags)).collect(), ..Filter::default() };
-            let matching = facts
-                .iter()
-                .filter(|facts| facts.position <= scope.as_of && filter.matches(&facts.event, None));
+            let matching = facts.iter().filter(|facts| {
+                scope.contains(facts.position, facts.known_time()) && filter.matches(&facts.event, None)
+            });
             let key = |facts: &RecordedFacts| {
                 let value = match order {
                     Order::ValidStart | Order::ValidStartDescending => {
@@ -449,8 +455,11 @@ mod tests {
                     .iter()
                     .skip_while(|key| after.is_some_and(|after| order.rank(**key) <= order.rank(after)));
                 let rest: Vec<Position> = rest.take(300).map(|key| key.position).collect();
-                let merge = Merge::new(&view, &filter, scope, order, after).take(300);
-                let found: Vec<Position> = merge.map(|(part, slot)| part.position_at(slot)).collect();
+                let judge = Judge { view: &view, window: None, scope, include_closed: true };
+                let entries = Merge::new(judge, &filter, order, after)
+                    .filter(|(part, slot)| judge.certainty(*part, *slot).is_some());
+                let found: Vec<Position> =
+                    entries.take(300).map(|(part, slot)| part.position_at(slot)).collect();
                 assert_eq!(found, rest, "{order:?} {clauses:?} after {after:?}");
             }
         }
