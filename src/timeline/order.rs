@@ -78,16 +78,12 @@ impl Order {
         if self.is_descending() { (!key.value, !key.position.0) } else { (key.value, key.position.0) }
     }
 
-    /// Gives a rank that no event of the part comes before.
-    fn first_rank(self, part: &dyn Part) -> Rank {
+    /// Gives a rank that no event of the part comes before that starts between the two ends.
+    fn first_rank(self, part: &dyn Part, ends: (i32, i32)) -> Rank {
         let last = part.base().0 + u64::from(part.len());
         let (value, position) = match self {
-            Self::ValidStart => {
-                (part.valid_ends().map_or(i64::MIN, |(least, _)| i64::from(least)), part.base().0)
-            }
-            Self::ValidStartDescending => {
-                (part.valid_ends().map_or(i64::MAX, |(_, most)| i64::from(most)), last)
-            }
+            Self::ValidStart => (i64::from(ends.0), part.base().0),
+            Self::ValidStartDescending => (i64::from(ends.1), last),
             Self::KnownAt => {
                 let ends = part.columns().known_ends();
                 (ends.map_or(i64::MIN, |(least, _)| least.0), part.base().0)
@@ -146,12 +142,14 @@ impl<'a> Merge<'a> {
         // Nothing of a part that became known later is in scope.
         let parts =
             parts.filter(|part| part.columns().known_ends().is_none_or(|(least, _)| least <= scope.known_at));
-        let parts: Vec<Walk<'a>> = parts
-            .map(|part| Walk { part, ends: (i32::MIN, i32::MAX), slots: Box::new(std::iter::empty()) })
-            .collect();
+        let walk = |part: &'a dyn Part| {
+            let ends = part.valid_ends().unwrap_or((i32::MIN, i32::MAX));
+            Walk { part, ends, slots: Box::new(std::iter::empty()) }
+        };
+        let parts: Vec<Walk<'a>> = parts.map(walk).collect();
         let unopened = parts.iter().enumerate();
         let heap = unopened
-            .map(|(index, walk)| Reverse((order.first_rank(walk.part), index, Step::Unopened)))
+            .map(|(index, walk)| Reverse((order.first_rank(walk.part, walk.ends), index, Step::Unopened)))
             .collect();
         Self { judge, filter, order, after, parts, heap }
     }
@@ -159,26 +157,17 @@ impl<'a> Merge<'a> {
     /// Gives a rank that nothing of a part that can match comes before; nothing if no event of it can.
     fn bound(&mut self, index: usize) -> Option<Rank> {
         let walk = self.parts.get_mut(index)?;
-        let (value, position) = match self.order {
-            Order::ValidStart => {
-                walk.ends = self.filter.valid_ends(walk.part)?;
-                (walk.ends.0, walk.part.base())
+        if matches!(self.order, Order::ValidStart | Order::ValidStartDescending) {
+            walk.ends = self.filter.valid_ends(walk.part)?;
+            let (least, most) = (i64::from(walk.ends.0), i64::from(walk.ends.1));
+            let is_past = |after: Key| {
+                if self.order.is_descending() { least > after.value } else { most < after.value }
+            };
+            if self.after.is_some_and(is_past) {
+                return None;
             }
-            Order::ValidStartDescending => {
-                walk.ends = self.filter.valid_ends(walk.part)?;
-                (walk.ends.1, walk.part.base().plus(u64::from(walk.part.len())))
-            }
-            Order::KnownAt
-            | Order::KnownAtDescending
-            | Order::Recorded
-            | Order::RecordedDescending
-            | Order::Relevance => return Some(self.order.first_rank(walk.part)),
-        };
-        let (least, most) = (i64::from(walk.ends.0), i64::from(walk.ends.1));
-        let is_past =
-            |after: Key| if self.order.is_descending() { least > after.value } else { most < after.value };
-        let rank = self.order.rank(Key { value: i64::from(value), position });
-        (!self.after.is_some_and(is_past)).then_some(rank)
+        }
+        Some(self.order.first_rank(walk.part, walk.ends))
     }
 
     fn open(&mut self, index: usize) {
