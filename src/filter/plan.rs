@@ -87,7 +87,7 @@ impl Filter {
 
     /// Gives the first position after one, and not above another, whose event matches.
     #[must_use]
-    pub fn first_match(&self, view: &View<'_>, after: Position, up_to: Position) -> Option<Position> {
+    pub fn first_match(&self, view: &View, after: Position, up_to: Position) -> Option<Position> {
         view.parts().find_map(|part| {
             if part.base().0.saturating_add(u64::from(part.len())) <= after.0 || part.base() >= up_to {
                 return None;
@@ -103,7 +103,7 @@ impl Filter {
     #[must_use]
     pub fn matches_after(
         &self,
-        view: &View<'_>,
+        view: &View,
         after: Position,
         up_to: Position,
         count: usize,
@@ -126,7 +126,7 @@ impl Filter {
     #[must_use]
     pub fn matches_before(
         &self,
-        view: &View<'_>,
+        view: &View,
         before: Position,
         down_to: Position,
         count: usize,
@@ -202,10 +202,8 @@ fn retain_with_text(text: &Text, part: &dyn Part, slots: u32, unknown: bool, fou
     if unknown {
         kept.insert_range(known..slots);
     }
-    if let Some(held) = text.found.as_ref().and_then(|found| found.slots(part.base())) {
-        let mut held = held.clone();
-        held.remove_range(known..);
-        kept |= held;
+    if let Some(found) = &text.found {
+        kept |= found.slots(part.base(), known);
     }
     *found &= kept;
 }

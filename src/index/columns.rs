@@ -54,6 +54,19 @@ impl Columns {
         self.flags.push(flags_of(facts));
     }
 
+    /// Adds the slots of others behind its own.
+    pub(super) fn append(&mut self, others: &Self) {
+        self.earliest_start.extend_from_slice(&others.earliest_start);
+        self.latest_start.extend_from_slice(&others.latest_start);
+        self.earliest_end.extend_from_slice(&others.earliest_end);
+        self.latest_end.extend_from_slice(&others.latest_end);
+        self.known_at.extend_from_slice(&others.known_at);
+        self.recorded_at.extend_from_slice(&others.recorded_at);
+        self.revision.extend_from_slice(&others.revision);
+        self.kind.extend_from_slice(&others.kind);
+        self.flags.extend_from_slice(&others.flags);
+    }
+
     /// Takes note of what follows from the columns, when they were read as a whole.
     #[must_use]
     pub(super) fn completed(mut self) -> Self {

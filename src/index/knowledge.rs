@@ -1,10 +1,9 @@
 //! The graph of knowledge links: which event changes what is believed of which.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use roaring::RoaringBitmap;
-
-use super::{SEGMENT_LEN, place_of};
+use super::place_of;
 use crate::domain::{LinkType, Position, Timestamp};
 
 /// A knowledge link between two recorded events. The carrier always stands after its target.
@@ -22,43 +21,111 @@ pub struct Edge {
     pub target_known_at: Timestamp,
 }
 
-/// All knowledge links of the log.
+/// Positions in a leaf.
+const LEAF_LEN: u16 = 256;
+/// Leaves in a segment.
+const LEAVES: usize = 256;
+
+/// All knowledge links of the log: a tree over positions, as deep as segments and leaves.
+///
+/// A copy shares all of it; a link that is added then copies what it touches, which are a few kilobytes.
 #[derive(Clone, Debug, Default)]
 pub struct Knowledge {
-    by_target: HashMap<Position, Vec<Edge>>,
-    by_carrier: HashMap<Position, Vec<Edge>>,
-    /// Slots, by segment, whose events carry or receive a link: only these can be anything but current.
-    touched: BTreeMap<u64, RoaringBitmap>,
+    segments: Arc<Vec<Arc<Leaves>>>,
+}
+
+/// The links of the events of a segment.
+#[derive(Clone, Debug)]
+struct Leaves([Option<Arc<Leaf>>; LEAVES]);
+
+impl Default for Leaves {
+    fn default() -> Self {
+        Self([const { None }; LEAVES])
+    }
+}
+
+/// The links of a few consecutive events.
+#[derive(Clone, Debug, Default)]
+struct Leaf {
+    /// A bit for each event that carries or receives a link: only these can be anything but current.
+    touched: [u64; 4],
+    /// Links to the events, by target and then carrier.
+    closers: Vec<Edge>,
+    /// Links that the events carry, by carrier.
+    carried: Vec<Edge>,
+}
+
+impl Leaf {
+    fn touch(&mut self, bit: u8) {
+        if let Some(bits) = self.touched.get_mut(usize::from(bit / 64)) {
+            *bits |= 1 << (bit % 64);
+        }
+    }
+
+    fn is_touched(&self, bit: u8) -> bool {
+        self.touched.get(usize::from(bit / 64)).is_some_and(|bits| bits & (1 << (bit % 64)) != 0)
+    }
+}
+
+/// Gives the segment of a position, the leaf in it, and the place in that.
+fn path_of(position: Position) -> Option<(usize, usize, u8)> {
+    let (segment, slot) = place_of(position)?;
+    let bit = u8::try_from(slot % LEAF_LEN).ok()?;
+    Some((usize::try_from(segment).ok()?, usize::from(slot / LEAF_LEN), bit))
+}
+
+/// Gives the run of edges whose end is a position; the edges are sorted by it.
+fn at(edges: &[Edge], position: Position, end: impl Fn(&Edge) -> Position) -> &[Edge] {
+    let from = edges.partition_point(|edge| end(edge) < position);
+    let rest = edges.get(from..).unwrap_or_default();
+    rest.get(..rest.partition_point(|edge| end(edge) == position)).unwrap_or_default()
 }
 
 impl Knowledge {
     /// Adds a link; carriers come in position order.
     pub fn add(&mut self, edge: Edge) {
-        self.by_target.entry(edge.target).or_default().push(edge);
-        self.by_carrier.entry(edge.carrier).or_default().push(edge);
-        for position in [edge.target, edge.carrier] {
-            if let Some((segment, slot)) = place_of(position) {
-                self.touched.entry(segment).or_default().insert(u32::from(slot));
-            }
+        if let Some((leaf, bit)) = self.leaf_mut(edge.target) {
+            leaf.touch(bit);
+            let behind = leaf.closers.partition_point(|held| held.target <= edge.target);
+            leaf.closers.insert(behind, edge);
         }
+        if let Some((leaf, bit)) = self.leaf_mut(edge.carrier) {
+            leaf.touch(bit);
+            leaf.carried.push(edge);
+        }
+    }
+
+    fn leaf_mut(&mut self, position: Position) -> Option<(&mut Leaf, u8)> {
+        let (segment, leaf, bit) = path_of(position)?;
+        let segments = Arc::make_mut(&mut self.segments);
+        if segments.len() <= segment {
+            segments.resize_with(segment + 1, Arc::default);
+        }
+        let leaf = Arc::make_mut(segments.get_mut(segment)?).0.get_mut(leaf)?;
+        Some((Arc::make_mut(leaf.get_or_insert_default()), bit))
+    }
+
+    fn leaf(&self, position: Position) -> Option<(&Leaf, u8)> {
+        let (segment, leaf, bit) = path_of(position)?;
+        Some((self.segments.get(segment)?.0.get(leaf)?.as_deref()?, bit))
     }
 
     /// Gives the links to an event, by rising carrier.
     #[must_use]
     pub fn closers(&self, target: Position) -> &[Edge] {
-        self.by_target.get(&target).map_or(&[], Vec::as_slice)
+        self.leaf(target).map_or(&[], |(leaf, _)| at(&leaf.closers, target, |edge| edge.target))
     }
 
     /// Gives the links that an event carries.
     #[must_use]
     pub fn carried_by(&self, carrier: Position) -> &[Edge] {
-        self.by_carrier.get(&carrier).map_or(&[], Vec::as_slice)
+        self.leaf(carrier).map_or(&[], |(leaf, _)| at(&leaf.carried, carrier, |edge| edge.carrier))
     }
 
-    /// Gives the slots of a part whose events can be anything but current.
+    /// Tells whether an event carries or receives a link: no other can be anything but current.
     #[must_use]
-    pub fn touched(&self, base: Position) -> Option<&RoaringBitmap> {
-        self.touched.get(&(base.0 / SEGMENT_LEN))
+    pub fn is_touched(&self, position: Position) -> bool {
+        self.leaf(position).is_some_and(|(leaf, bit)| leaf.is_touched(bit))
     }
 
     /// Gives all versions of the history that an event belongs to, by position: every event that knowledge

@@ -44,8 +44,14 @@ impl Locator {
 
     /// Takes note of the keys of many parts, on all cores: filling the tables is what opening a large log waits for.
     ///
-    /// `visit` gives each key of a part, by its number; it is called for every part on every core.
-    pub fn put_all(&mut self, parts: u32, keys: usize, visit: impl Fn(u32, &mut dyn FnMut(&[u8])) + Sync) {
+    /// `visit` gives each key of a part; it is called for every part, which come in order with their numbers, on every
+    /// core.
+    pub fn put_all<P: Sync>(
+        &mut self,
+        parts: &[(u32, P)],
+        keys: usize,
+        visit: impl Fn(&P, &mut dyn FnMut(&[u8])) + Sync,
+    ) {
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(SHARDS);
         let (hasher, visit) = (&self.hasher, &visit);
         std::thread::scope(|scope| {
@@ -55,12 +61,12 @@ impl Locator {
                     for table in &mut *shards {
                         table.reserve(keys / SHARDS, |entry| spread(entry.print));
                     }
-                    for part in 0..parts {
+                    for (number_of_part, part) in parts {
                         visit(part, &mut |key| {
                             let (shard, print) = place_in(hasher, key);
                             let mine = shard.checked_sub(number * width);
                             if let Some(table) = mine.and_then(|shard| shards.get_mut(shard)) {
-                                put(table, print, part);
+                                put(table, print, *number_of_part);
                             }
                         });
                     }
@@ -114,7 +120,8 @@ mod tests {
         }
         // The same keys at once are in the same places.
         let mut together = Locator { hasher: locator.hasher.clone(), ..Locator::default() };
-        together.put_all(3, 67_000, |part, put| {
+        let parts = [0, 1, 2].map(|part| (part, part));
+        together.put_all(&parts, 67_000, |part, put| {
             (part * 20_000..(part + 1) * 20_000 + 7_000).for_each(|number| put(&key(number)));
         });
         assert!(

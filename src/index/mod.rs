@@ -1,19 +1,21 @@
 //! The index: columns and postings over consecutive positions, a pure function of the journal.
 //!
 //! ```text
-//! positions   1 ……… 65,536 │ 65,537 ……… 131,072 │ 131,073 ………… head
-//!             segment 0      segment 1            tail
-//!             sealed         sealed, or frozen    mutable, folded before an append is acknowledged
+//! positions   1 ……… 65,536 │ 65,537 ……… 131,072 │ 131,073 ………………………………… head
+//!             segment 0      segment 1            run │ run │ … │ run that grows
+//!             sealed                              tail, folded before an append is acknowledged
 //! ```
 //!
-//! A sealed segment may be deleted from disk at any time: folding the journal again gives the same bytes.
+//! Segments and runs are the [parts](Part) that a query looks at. A [`View`] shares them and stays as it is: no query keeps
+//! the writer waiting. A sealed segment may be deleted from disk at any time: folding the journal again gives the same
+//! bytes.
 
 pub mod columns;
 pub mod knowledge;
 pub mod layout;
 pub mod locator;
 pub mod part;
-mod posting;
+pub mod run;
 pub mod segment;
 pub mod set;
 pub mod store;
@@ -28,6 +30,7 @@ pub use knowledge::{Edge, Knowledge};
 pub use layout::SEGMENT_FORMAT;
 pub use locator::Locator;
 pub use part::Part;
+pub use run::Run;
 pub use segment::Segment;
 pub use set::{Index, View};
 pub use store::{SegmentStore, SegmentStoreError};
@@ -36,6 +39,9 @@ pub use visibility::{Scope, Status};
 
 /// Positions in a segment: the values that one roaring container holds.
 pub const SEGMENT_LEN: u64 = 65_536;
+
+/// Positions in a run: the writer copies the last one when a query looks at it, and a query looks at each.
+pub const RUN_LEN: u64 = 2_048;
 
 /// Gives the number of the segment that holds a position, and the slot in it.
 #[must_use]

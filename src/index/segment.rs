@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use roaring::RoaringBitmap;
 
 use super::part::AmountRow;
-use super::{Columns, Part, Tail};
+use super::{Columns, Part, Run, Tail};
 use crate::domain::{EventId, KnowledgeLink, Position, TermField};
 
 /// From this many slots on a posting is kept as a bitmap: a list of slots would be larger.
@@ -74,17 +74,22 @@ fn range(ends: &[u32], at: usize) -> Option<std::ops::Range<usize>> {
 
 impl Dictionary {
     fn of(tail: &Tail) -> Self {
-        let mut terms: Vec<_> = tail.postings().collect();
-        terms.sort_unstable_by_key(|(term, _)| *term);
+        let mut terms: Vec<(&[u8], u16, &[u16])> = Vec::new();
+        for (first, run) in numbered(tail) {
+            terms.extend(run.postings().map(|(term, slots)| (term, first, slots)));
+        }
+        terms.sort_unstable_by_key(|(term, first, _)| (*term, *first));
         let mut dictionary = Self::default();
-        for (number, (term, posting)) in (0_u32..).zip(terms) {
+        for (number, same) in (0_u32..).zip(terms.chunk_by(|(one, ..), (other, ..)| one == other)) {
+            let Some((term, ..)) = same.first() else { continue };
             dictionary.bytes.extend_from_slice(term);
             dictionary.ends.push(length(dictionary.bytes.len()));
-            if posting.len() >= DENSE_LEN {
-                dictionary.dense.insert(number, posting.bitmap().into_owned().into());
+            let slots = same.iter().flat_map(|(_, first, slots)| slots.iter().map(move |slot| first + slot));
+            let len: usize = same.iter().map(|(.., slots)| slots.len()).sum();
+            if u64::from(length(len)) >= DENSE_LEN {
+                dictionary.dense.insert(number, slots.map(u32::from).collect::<RoaringBitmap>().into());
             } else {
-                let slots = posting.bitmap();
-                dictionary.slots.extend(slots.iter().filter_map(|slot| u16::try_from(slot).ok()));
+                dictionary.slots.extend(slots);
             }
             dictionary.slot_ends.push(length(dictionary.slots.len()));
         }
@@ -129,26 +134,46 @@ impl Dictionary {
     }
 }
 
+/// Gives the runs of a tail, each with the slot that its first event has in the segment.
+fn numbered(tail: &Tail) -> impl Iterator<Item = (u16, &Run)> {
+    tail.runs().iter().filter_map(|run| {
+        let first = u16::try_from(run.base().0 - tail.base().0).ok()?;
+        Some((first, run.as_ref()))
+    })
+}
+
 /// Lengths inside a segment stay far below 4 GiB: 65,536 events of at most 64 KiB are the bound.
 fn length(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
 }
 
 impl Segment {
-    /// Packs a tail.
+    /// Packs a tail of at most [`SEGMENT_LEN`](super::SEGMENT_LEN) positions.
     #[must_use]
     pub fn of(tail: &Tail) -> Self {
-        let mut ids: Vec<(EventId, u16)> = tail.ids().map(|(id, slot)| (*id, slot)).collect();
-        ids.sort_unstable();
-        Self {
+        let mut segment = Self {
             base: tail.base(),
-            columns: tail.columns().clone(),
+            columns: Columns::default(),
             dictionary: Dictionary::of(tail),
-            ids,
-            order: tail.valid_order(None, true).collect(),
-            links: tail.links().to_vec(),
-            amounts: tail.amounts().to_vec(),
+            ids: Vec::new(),
+            order: Vec::new(),
+            links: Vec::new(),
+            amounts: Vec::new(),
+        };
+        let mut order: Vec<(i32, u16)> = Vec::new();
+        for (first, run) in numbered(tail) {
+            segment.columns.append(run.columns());
+            segment.ids.extend(run.ids().map(|(id, slot)| (*id, first + slot)));
+            order.extend(run.order().iter().map(|(start, slot)| (*start, first + slot)));
+            segment.links.extend(run.links().iter().map(|(slot, link)| (first + slot, *link)));
+            let amounts = run.amounts().iter();
+            segment.amounts.extend(amounts.map(|row| AmountRow { slot: first + row.slot, ..*row }));
         }
+        segment.ids.sort_unstable();
+        order.sort_unstable();
+        segment.order = order.into_iter().map(|(_, slot)| slot).collect();
+        segment.columns = segment.columns.completed();
+        segment
     }
 
     /// Gives the last position.

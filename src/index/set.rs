@@ -1,92 +1,105 @@
-//! All parts of the index, under one lock that writers hold only to fold.
+//! All parts of the index, and views of them that stay as they are.
 
 use std::sync::Arc;
 
-use parking_lot::{RwLock, RwLockReadGuard};
+use parking_lot::RwLock;
 
-use super::{Edge, Knowledge, Locator, Part, SEGMENT_LEN, Scope, Segment, Tail, place_of};
+use super::{Edge, Knowledge, Locator, Part, RUN_LEN, SEGMENT_LEN, Scope, Segment, Tail, place_of};
 use crate::domain::{
     EventId, KnowledgeLink, Position, RecordForm, RecordedFacts, Revision, StreamName, TermField, Timestamp,
 };
 
 /// The index of a log.
 ///
-/// Readers share the lock; the one writer takes it for the few microseconds of a fold, so no query sees half an
-/// append. A query that must wait for the disk takes a [`View`] only while it plans.
+/// The one writer folds, and a query looks at a [`View`]. Neither waits for the other longer than it takes to fold a
+/// round or to take the view, however long the query looks.
 #[derive(Debug, Default)]
 pub struct Index {
-    state: RwLock<State>,
+    /// Changed in place while no view holds it; else what a change touches is copied, and the rest is shared.
+    state: RwLock<Arc<State>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct State {
-    sealed: Vec<Arc<Segment>>,
-    /// Full tails on their way to becoming segments, oldest first.
-    frozen: Vec<Arc<Tail>>,
+    sealed: Arc<Vec<Arc<Segment>>>,
+    /// Begins behind the sealed segments.
     tail: Tail,
     knowledge: Knowledge,
-    /// Parts by id of an event.
-    ids: Locator,
-    /// Parts by name of a stream.
-    streams: Locator,
+    located: Arc<RwLock<Located>>,
     /// Runs of positions of which nothing is known, rising: first and last of each.
-    lost: Vec<(Position, Position)>,
+    lost: Arc<Vec<(Position, Position)>>,
+}
+
+/// Where keys were last seen, by number of the run: a sealed segment has the numbers of its runs.
+///
+/// No view holds a state of it. It names the last run of a key, and a view looks for the key in its own parts, from that
+/// run or its own last one backwards.
+#[derive(Debug, Default)]
+struct Located {
+    ids: Locator,
+    streams: Locator,
+}
+
+impl Located {
+    /// Takes note of where an event stands.
+    fn put(&mut self, facts: &RecordedFacts) {
+        let run = run_of(facts.position);
+        if facts.form != RecordForm::Lost {
+            self.ids.put(facts.event.event_id.as_bytes(), run);
+        }
+        self.streams.put(facts.event.stream.as_str().as_bytes(), run);
+    }
+
+    /// Takes note of where the events of sealed segments stand.
+    fn put_all(&mut self, sealed: &[Arc<Segment>]) {
+        let numbered: Vec<(u32, &Segment)> =
+            sealed.iter().map(|segment| (run_of(segment.base().next()), segment.as_ref())).collect();
+        let events = sealed.iter().map(|segment| segment.columns().kind.len()).sum();
+        self.ids.put_all(&numbered, events, |segment, put| {
+            segment.ids().for_each(|id| put(id.as_bytes()));
+        });
+        // How many streams there are is not known before.
+        self.streams.put_all(&numbered, 0, |segment, put| segment.for_each_stream(put));
+    }
 }
 
 impl State {
     fn parts(&self) -> impl DoubleEndedIterator<Item = &dyn Part> {
         let sealed = self.sealed.iter().map(|segment| -> &dyn Part { segment.as_ref() });
-        let frozen = self.frozen.iter().map(|tail| -> &dyn Part { tail.as_ref() });
-        let tail: &dyn Part = &self.tail;
-        sealed.chain(frozen).chain(std::iter::once(tail))
+        let runs = self.tail.runs().iter().map(|run| -> &dyn Part { run.as_ref() });
+        sealed.chain(runs)
     }
 
-    /// Gives the parts that may hold a key, the latest first.
-    fn parts_with(&self, locator: &Locator, key: &[u8]) -> impl Iterator<Item = &dyn Part> {
-        let count = locator.last_part(key).map_or(0, |last| last.saturating_add(1));
-        (0..count).rev().filter_map(|number| self.part(number))
+    /// Gives the parts that may hold a key that was last seen in a run, the latest first.
+    fn parts_up_to(&self, run: Option<u32>) -> impl Iterator<Item = &dyn Part> {
+        let bound = run.map_or(Position::ZERO, |run| Position(u64::from(run).saturating_add(1) * RUN_LEN));
+        let runs = self.tail.runs();
+        let runs = runs.get(..runs.partition_point(|run| run.base() < bound)).unwrap_or_default();
+        let sealed = self.sealed.get(..self.sealed.partition_point(|segment| segment.base() < bound));
+        let runs = runs.iter().rev().map(|run| -> &dyn Part { run.as_ref() });
+        runs.chain(sealed.unwrap_or_default().iter().rev().map(|segment| -> &dyn Part { segment.as_ref() }))
     }
 
-    fn part(&self, number: u32) -> Option<&dyn Part> {
-        self.parts().nth(usize::try_from(number).ok()?)
-    }
-
-    /// Takes note of where an event stands.
-    fn locate(&mut self, facts: &RecordedFacts) {
-        let part = number_of(self.tail.base());
-        if facts.form != RecordForm::Lost {
-            self.ids.put(facts.event.event_id.as_bytes(), part);
+    fn locate(&self, position: Position) -> Option<(&dyn Part, u16)> {
+        if position > self.tail.base() {
+            let (run, slot) = self.tail.locate(position)?;
+            return Some((run, slot));
         }
-        self.streams.put(facts.event.stream.as_str().as_bytes(), part);
-    }
-
-    /// Takes note of where the events of all sealed segments stand.
-    fn locate_sealed(&mut self) {
-        let Self { sealed, ids, streams, .. } = self;
-        let count = u32::try_from(sealed.len()).unwrap_or(u32::MAX);
-        let segment = |number: u32| usize::try_from(number).ok().and_then(|number| sealed.get(number));
-        let events = sealed.iter().map(|segment| segment.columns().kind.len()).sum();
-        ids.put_all(count, events, |number, put| {
-            segment(number).into_iter().flat_map(|segment| segment.ids()).for_each(|id| put(id.as_bytes()));
-        });
-        // How many streams there are is not known before.
-        streams.put_all(count, 0, |number, put| {
-            if let Some(segment) = segment(number) {
-                segment.for_each_stream(put);
-            }
-        });
+        let (segment, slot) = place_of(position)?;
+        let segment = self.sealed.get(usize::try_from(segment).ok()?)?;
+        Some((segment.as_ref(), slot))
     }
 
     fn known_at(&self, position: Position) -> Option<Timestamp> {
-        let (segment, slot) = place_of(position)?;
-        let segment = usize::try_from(segment).ok()?;
-        self.parts().nth(segment)?.columns().known_at(slot)
+        let (part, slot) = self.locate(position)?;
+        part.columns().known_at(slot)
     }
 
     fn lose(&mut self, position: Position) {
-        match self.lost.last_mut() {
+        let lost = Arc::make_mut(&mut self.lost);
+        match lost.last_mut() {
             Some((_, last)) if last.next() == position => *last = position,
-            Some(_) | None => self.lost.push((position, position)),
+            Some(_) | None => lost.push((position, position)),
         }
     }
 
@@ -103,8 +116,14 @@ impl Index {
     #[must_use]
     pub fn of(sealed: Vec<Arc<Segment>>) -> Self {
         let base = sealed.last().map_or(Position::ZERO, |segment| segment.last());
-        let mut state = State { sealed: sealed.clone(), tail: Tail::after(base), ..State::default() };
-        state.locate_sealed();
+        let mut located = Located::default();
+        located.put_all(&sealed);
+        let mut state = State {
+            sealed: Arc::new(sealed.clone()),
+            tail: Tail::after(base),
+            located: Arc::new(RwLock::new(located)),
+            ..State::default()
+        };
         for segment in sealed {
             for slot in segment.columns().lost() {
                 state.lose(segment.base().plus(u64::from(slot) + 1));
@@ -114,91 +133,89 @@ impl Index {
                 state.join(segment.position_at(*slot), known_at, *link);
             }
         }
-        Self { state: RwLock::new(state) }
+        Self { state: RwLock::new(Arc::new(state)) }
     }
 
-    /// Adds the events that follow; gives the tails that became full and wait to be sealed.
-    pub fn fold(&self, batch: &[RecordedFacts]) -> Vec<Arc<Tail>> {
+    /// Adds the events that follow; gives where each segment begins of which all events are there now: it waits to be
+    /// sealed.
+    pub fn fold(&self, batch: &[RecordedFacts]) -> Vec<Position> {
+        let mut full = Vec::new();
         let mut state = self.state.write();
-        let mut frozen = Vec::new();
+        let state = Arc::make_mut(&mut state);
+        let located = Arc::clone(&state.located);
+        let mut located = located.write();
         for facts in batch {
             if !state.tail.fold(facts) {
                 // Already folded: an append is folded once, in order, by the one writer.
                 continue;
             }
-            state.locate(facts);
+            located.put(facts);
             for link in &facts.links {
                 state.join(facts.position, facts.known_time(), *link);
             }
             if facts.form == RecordForm::Lost {
                 state.lose(facts.position);
             }
-            if state.tail.is_full() {
-                let next = Tail::after(state.tail.last());
-                let full = Arc::new(std::mem::replace(&mut state.tail, next));
-                state.frozen.push(Arc::clone(&full));
-                frozen.push(full);
+            if facts.position.0.is_multiple_of(SEGMENT_LEN) {
+                full.push(Position(facts.position.0 - SEGMENT_LEN));
             }
         }
-        frozen
+        full
     }
 
-    /// Gives the full tail that begins after a position and waits to be sealed.
-    #[must_use]
-    pub fn frozen(&self, base: Position) -> Option<Arc<Tail>> {
-        self.state.read().frozen.iter().find(|tail| tail.base() == base).map(Arc::clone)
-    }
-
-    /// Puts a part that was built again in the place of the one with the same positions: what was erased from the
-    /// journal must go from here, too. Gives the segment, if that part was sealed.
-    pub fn replace(&self, rebuilt: Tail) -> Option<Arc<Segment>> {
-        let sealed = usize::try_from(rebuilt.base().0 / SEGMENT_LEN).ok()?;
-        let is_sealed = sealed < self.state.read().sealed.len();
-        let segment = is_sealed.then(|| Arc::new(Segment::of(&rebuilt)));
+    /// Puts parts that were built again in the place of those with the same positions: what was erased from the journal
+    /// must go from here, too.
+    pub fn replace(&self, rebuilt: &Tail) {
+        let number = usize::try_from(rebuilt.base().0 / SEGMENT_LEN).unwrap_or(usize::MAX);
+        let is_sealed = number < self.state.read().sealed.len();
+        let segment = is_sealed.then(|| Arc::new(Segment::of(rebuilt)));
         let mut state = self.state.write();
-        if let Some((place, segment)) = state.sealed.get_mut(sealed).zip(segment.as_ref()) {
-            *place = Arc::clone(segment);
-        } else if let Some(frozen) = state.frozen.iter_mut().find(|tail| tail.base() == rebuilt.base()) {
-            *frozen = Arc::new(rebuilt);
-        } else if state.tail.base() == rebuilt.base() && state.tail.last() == rebuilt.last() {
-            state.tail = rebuilt;
+        let state = Arc::make_mut(&mut state);
+        match segment {
+            Some(segment) => {
+                if let Some(place) = Arc::make_mut(&mut state.sealed).get_mut(number) {
+                    *place = segment;
+                }
+            }
+            None => state.tail.replace(rebuilt),
         }
-        segment
     }
 
     /// Gives every sealed segment.
     #[must_use]
-    pub fn sealed(&self) -> Vec<Arc<Segment>> {
-        self.state.read().sealed.clone()
+    pub fn sealed(&self) -> Arc<Vec<Arc<Segment>>> {
+        Arc::clone(&self.state.read().sealed)
     }
 
-    /// Puts a sealed segment in the place of the frozen tail that it was made of.
+    /// Puts a sealed segment in the place of the runs that it was made of.
     pub fn seal(&self, segment: Arc<Segment>) {
-        let mut state = self.state.write();
-        let next = state.sealed.last().map_or(Position::ZERO, |last| last.last());
-        if segment.base() == next && state.frozen.first().is_some_and(|tail| tail.base() == next) {
-            let frozen = state.frozen.remove(0);
-            state.sealed.push(segment);
-            drop(state);
-            // Freed with the lock released: it is the last handle on 65,536 events.
-            drop(frozen);
+        let mut guard = self.state.write();
+        if segment.base() != guard.tail.base() || segment.last() > guard.tail.last() {
+            return;
         }
+        let state = Arc::make_mut(&mut guard);
+        let runs = state.tail.split_off_up_to(segment.last());
+        Arc::make_mut(&mut state.sealed).push(segment);
+        drop(guard);
+        // Freed with the lock released: these may be the last handles on 65,536 events.
+        drop(runs);
     }
 
-    /// Gives the state for one look. Folding waits while a view is held: hold it briefly.
+    /// Gives the index as it is now, to look at for as long as it takes.
     #[must_use]
-    pub fn view(&self) -> View<'_> {
-        View { state: self.state.read() }
+    pub fn view(&self) -> View {
+        View { state: Arc::clone(&self.state.read()) }
     }
 }
 
-/// The index as it is while the view is held.
+/// The index as it was when the view was taken. Whoever waits for a disk or a client gives it back first: what is sealed
+/// or erased meanwhile stays in memory for it.
 #[derive(Debug)]
-pub struct View<'a> {
-    state: RwLockReadGuard<'a, State>,
+pub struct View {
+    state: Arc<State>,
 }
 
-impl View<'_> {
+impl View {
     /// Gives the parts in position order.
     pub fn parts(&self) -> impl DoubleEndedIterator<Item = &dyn Part> {
         self.state.parts()
@@ -245,9 +262,9 @@ impl View<'_> {
     #[must_use]
     pub fn last_of_stream(&self, stream: &StreamName) -> Option<Position> {
         let term = TermField::Stream.term(stream.as_str());
-        self.state
-            .parts_with(&self.state.streams, stream.as_str().as_bytes())
-            .find_map(|part| part.last_slot(&term).map(|slot| part.position_at(slot)))
+        let run = self.state.located.read().streams.last_part(stream.as_str().as_bytes());
+        let mut parts = self.state.parts_up_to(run);
+        parts.find_map(|part| part.last_slot(&term).map(|slot| part.position_at(slot)))
     }
 
     /// Gives the last position folded.
@@ -259,15 +276,14 @@ impl View<'_> {
     /// Gives the part that holds a position, and the slot in it.
     #[must_use]
     pub fn locate(&self, position: Position) -> Option<(&dyn Part, u16)> {
-        let (segment, slot) = place_of(position)?;
-        let part = self.parts().nth(usize::try_from(segment).ok()?)?;
-        (u32::from(slot) < part.len()).then_some((part, slot))
+        self.state.locate(position)
     }
 
     /// Finds an event by id.
     #[must_use]
     pub fn position_of(&self, id: &EventId) -> Option<Position> {
-        let mut parts = self.state.parts_with(&self.state.ids, id.as_bytes());
+        let run = self.state.located.read().ids.last_part(id.as_bytes());
+        let mut parts = self.state.parts_up_to(run);
         parts.find_map(|part| Some(part.position_at(part.slot_of(id)?)))
     }
 
@@ -295,8 +311,8 @@ impl View<'_> {
     }
 }
 
-/// Gives the number of the part after a position.
-fn number_of(base: Position) -> u32 {
-    // Memory ends long before the positions of 2^32 parts.
-    u32::try_from(base.0 / SEGMENT_LEN).unwrap_or(u32::MAX)
+/// Gives the number of the run that holds a position.
+fn run_of(position: Position) -> u32 {
+    // Memory ends long before the positions of 2^32 runs.
+    u32::try_from(position.0.saturating_sub(1) / RUN_LEN).unwrap_or(u32::MAX)
 }

@@ -1,146 +1,96 @@
-//! The tail: the last positions, folded one by one before their append is acknowledged.
+//! The tail: the runs that no segment holds yet.
 
-use std::borrow::Cow;
-use std::collections::BTreeSet;
-use std::ops::Bound;
+use std::sync::Arc;
 
-use ahash::HashMap;
-use roaring::RoaringBitmap;
+use super::{Part as _, RUN_LEN, Run, SEGMENT_LEN};
+use crate::domain::{Position, RecordedFacts};
 
-use super::part::AmountRow;
-use super::posting::Posting;
-use super::{Columns, Part, SEGMENT_LEN};
-use crate::domain::{EventId, KnowledgeLink, Position, RecordForm, RecordedFacts};
-
-/// A growing segment.
+/// Runs of [`RUN_LEN`] positions, one after another; only the last may have fewer.
+///
+/// A copy shares the runs. An event is folded into the last run itself where no copy holds it, else into a copy of it, so
+/// whoever holds a tail sees it as it was, and nobody waits.
 #[derive(Clone, Debug, Default)]
 pub struct Tail {
     base: Position,
-    columns: Columns,
-    postings: HashMap<Box<[u8]>, Posting>,
-    ids: HashMap<EventId, u16>,
-    order: BTreeSet<(i32, u16)>,
-    links: Vec<(u16, KnowledgeLink)>,
-    amounts: Vec<AmountRow>,
+    runs: Vec<Arc<Run>>,
 }
 
 impl Tail {
     /// Begins after a position.
     #[must_use]
-    pub fn after(base: Position) -> Self {
-        Self { base, ..Self::default() }
+    pub const fn after(base: Position) -> Self {
+        Self { base, runs: Vec::new() }
     }
 
-    /// Tells whether it holds a whole segment.
+    /// Gives the position before the first.
     #[must_use]
-    pub fn is_full(&self) -> bool {
-        u64::from(self.len()) == SEGMENT_LEN
+    pub const fn base(&self) -> Position {
+        self.base
     }
 
     /// Gives the last position.
     #[must_use]
     pub fn last(&self) -> Position {
-        self.base.plus(u64::from(self.len()))
+        self.runs.last().map_or(self.base, |run| run.last())
+    }
+
+    /// Gives the runs, in position order; none is empty.
+    #[must_use]
+    pub fn runs(&self) -> &[Arc<Run>] {
+        &self.runs
+    }
+
+    /// Gives the run that holds a position, and the slot in it.
+    #[must_use]
+    pub fn locate(&self, position: Position) -> Option<(&Run, u16)> {
+        let offset = position.0.checked_sub(self.base.0)?.checked_sub(1)?;
+        let run = self.runs.get(usize::try_from(offset / RUN_LEN).ok()?)?;
+        let slot = u16::try_from(offset % RUN_LEN).ok()?;
+        (u32::from(slot) < run.len()).then_some((run.as_ref(), slot))
     }
 
     /// Adds the event at the next position; others are left alone. Gives whether it was the next.
     pub fn fold(&mut self, facts: &RecordedFacts) -> bool {
-        let Ok(slot) = u16::try_from(self.len()) else {
-            return false;
-        };
         if facts.position != self.last().next() {
             return false;
         }
-        for term in facts.event.terms.iter() {
-            if let Some(posting) = self.postings.get_mut(term) {
-                posting.push(slot);
-            } else {
-                self.postings.insert(Box::from(term), Posting::of(slot));
-            }
+        if self.runs.last().is_none_or(|run| u64::from(run.len()) >= RUN_LEN) {
+            self.runs.push(Arc::new(Run::after(self.last())));
         }
-        if facts.form != RecordForm::Lost {
-            self.ids.insert(facts.event.event_id, slot);
-        }
-        self.order.insert((facts.event.bounds.earliest_start, slot));
-        self.links.extend(facts.links.iter().map(|link| (slot, *link)));
-        self.amounts.extend(facts.event.transfer.map(|transfer| AmountRow::of(slot, &transfer)));
-        self.columns.push(facts);
-        true
+        self.runs.last_mut().is_some_and(|run| Arc::make_mut(run).fold(facts))
     }
 
-    /// Gives every term with its slots, in no order.
-    pub(super) fn postings(&self) -> impl Iterator<Item = (&[u8], &Posting)> {
-        self.postings.iter().map(|(term, posting)| (term.as_ref(), posting))
-    }
-
-    /// Gives every event id with its slot, in no order.
-    pub(super) fn ids(&self) -> impl Iterator<Item = (&EventId, u16)> {
-        self.ids.iter().map(|(id, slot)| (id, *slot))
-    }
-
-    /// Gives the knowledge links that its events carry, by rising slot.
+    /// Gives the runs of the segment that begins after a position, if all are there.
     #[must_use]
-    pub fn links(&self) -> &[(u16, KnowledgeLink)] {
-        &self.links
-    }
-}
-
-impl Part for Tail {
-    fn base(&self) -> Position {
-        self.base
-    }
-
-    fn len(&self) -> u32 {
-        u32::try_from(self.columns.kind.len()).unwrap_or(u32::MAX)
+    pub fn segment_after(&self, base: Position) -> Option<Self> {
+        let from = usize::try_from(base.0.checked_sub(self.base.0)? / RUN_LEN).ok()?;
+        let runs = self.runs.get(from..)?;
+        let runs: Vec<Arc<Run>> =
+            runs.iter().take_while(|run| run.base() < base.plus(SEGMENT_LEN)).cloned().collect();
+        let segment = Self { base, runs };
+        segment.is_segment().then_some(segment)
     }
 
-    fn columns(&self) -> &Columns {
-        &self.columns
+    /// Tells whether it holds a whole segment and no more.
+    #[must_use]
+    pub fn is_segment(&self) -> bool {
+        self.last() == self.base.plus(SEGMENT_LEN)
     }
 
-    fn posting(&self, term: &[u8]) -> Option<Cow<'_, RoaringBitmap>> {
-        self.postings.get(term).map(Posting::bitmap)
+    /// Takes the runs at and below a position away, which is the last of one; gives them.
+    pub(super) fn split_off_up_to(&mut self, last: Position) -> Vec<Arc<Run>> {
+        let rest = self.runs.partition_point(|run| run.last() <= last);
+        self.base = last;
+        self.runs.drain(..rest).collect()
     }
 
-    fn posting_len(&self, term: &[u8]) -> u64 {
-        self.postings.get(term).map_or(0, Posting::len)
-    }
-
-    fn last_slot(&self, term: &[u8]) -> Option<u16> {
-        self.postings.get(term)?.last()
-    }
-
-    fn for_each_term(&self, prefix: &[u8], visit: &mut dyn FnMut(&[u8], Cow<'_, RoaringBitmap>)) {
-        for (term, posting) in self.postings() {
-            if term.starts_with(prefix) {
-                visit(term, posting.bitmap());
+    /// Puts runs in the place of those with the same positions.
+    pub(super) fn replace(&mut self, rebuilt: &Self) {
+        for run in &rebuilt.runs {
+            let same = |held: &&mut Arc<Run>| (held.base(), held.last()) == (run.base(), run.last());
+            if let Some(held) = self.runs.iter_mut().find(same) {
+                *held = Arc::clone(run);
             }
         }
-    }
-
-    fn valid_ends_of(&self, term: &[u8]) -> Option<(i32, i32)> {
-        // A tail grows: nothing found by a look at all slots would stay true.
-        self.postings.contains_key(term).then(|| self.valid_ends()).flatten()
-    }
-
-    fn slot_of(&self, id: &EventId) -> Option<u16> {
-        self.ids.get(id).copied()
-    }
-
-    fn valid_order(&self, from: Option<(i32, u16)>, ascending: bool) -> Box<dyn Iterator<Item = u16> + '_> {
-        let bound = from.map_or(Bound::Unbounded, Bound::Included);
-        if ascending {
-            Box::new(self.order.range((bound, Bound::Unbounded)).map(|(_, slot)| *slot))
-        } else {
-            Box::new(self.order.range((Bound::Unbounded, bound)).rev().map(|(_, slot)| *slot))
-        }
-    }
-
-    fn valid_ends(&self) -> Option<(i32, i32)> {
-        Some((self.order.first()?.0, self.order.last()?.0))
-    }
-
-    fn amounts(&self) -> &[AmountRow] {
-        &self.amounts
     }
 }

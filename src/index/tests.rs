@@ -54,14 +54,22 @@ fn transfer(position: u64) -> TransferFacts {
     }
 }
 
+fn all(events: &[(i32, Vec<u8>)]) -> impl Iterator<Item = RecordedFacts> {
+    (1_u64..).zip(events).map(|(position, (start, tags))| {
+        facts(position, *start, tags, (position.is_multiple_of(3)).then_some(position / 3))
+    })
+}
+
 fn tail(events: &[(i32, Vec<u8>)]) -> Tail {
     let mut tail = Tail::after(Position::ZERO);
-    for (at, (start, tags)) in events.iter().enumerate() {
-        let position = u64::try_from(at).unwrap() + 1;
-        let link = (position.is_multiple_of(3)).then_some(position / 3);
-        assert!(tail.fold(&facts(position, *start, tags, link)));
-    }
+    assert!(all(events).all(|facts| tail.fold(&facts)));
     tail
+}
+
+fn run(events: &[(i32, Vec<u8>)]) -> Run {
+    let mut run = Run::after(Position::ZERO);
+    assert!(all(events).all(|facts| run.fold(&facts)));
+    run
 }
 
 fn events() -> impl Strategy<Value = Vec<(i32, Vec<u8>)>> {
@@ -94,18 +102,18 @@ proptest! {
     }
 
     #[test]
-    fn a_segment_answers_as_its_tail(events in events(), from in -60..60_i32, slot in 0..130_u16) {
-        let tail = tail(&events);
-        let segment = Segment::of(&tail);
+    fn a_segment_answers_as_a_run(events in events(), from in -60..60_i32, slot in 0..130_u16) {
+        let run = run(&events);
+        let segment = Segment::of(&tail(&events));
         for tag in 0..13_u8 {
             let term = TermField::Tag.term(&tag.to_string());
-            prop_assert_eq!(segment.posting(&term), tail.posting(&term));
-            prop_assert_eq!(segment.posting_len(&term), tail.posting_len(&term));
+            prop_assert_eq!(segment.posting(&term), run.posting(&term));
+            prop_assert_eq!(segment.posting_len(&term), run.posting_len(&term));
             let starts = segment.posting(&term).into_iter().flat_map(|slots| slots.into_owned());
             let starts = starts.map(|slot| segment.columns().earliest_start[usize::try_from(slot).unwrap()]);
             let ends = starts.clone().min().zip(starts.max());
             prop_assert_eq!(segment.valid_ends_of(&term), ends);
-            prop_assert_eq!(tail.valid_ends_of(&term), ends.and(tail.valid_ends()));
+            prop_assert_eq!(run.valid_ends_of(&term), ends.and(run.valid_ends()));
         }
         let terms = |part: &dyn Part| {
             let mut found = Vec::new();
@@ -115,18 +123,18 @@ proptest! {
             found.sort_by(|one, other| one.0.cmp(&other.0));
             found
         };
-        prop_assert_eq!(terms(&segment), terms(&tail));
+        prop_assert_eq!(terms(&segment), terms(&run));
         for bound in [None, Some((from, slot))] {
             for ascending in [true, false] {
                 let walk = |part: &dyn Part| part.valid_order(bound, ascending).collect::<Vec<_>>();
-                prop_assert_eq!(walk(&segment), walk(&tail), "{:?} {}", bound, ascending);
+                prop_assert_eq!(walk(&segment), walk(&run), "{:?} {}", bound, ascending);
             }
         }
-        prop_assert_eq!(segment.amounts(), tail.amounts());
-        prop_assert_eq!(segment.valid_ends(), tail.valid_ends());
+        prop_assert_eq!(segment.amounts(), run.amounts());
+        prop_assert_eq!(segment.valid_ends(), run.valid_ends());
         for at in 0..events.len() {
             let id = facts(u64::try_from(at).unwrap() + 1, 0, &[], None).event.event_id;
-            prop_assert_eq!(segment.slot_of(&id), tail.slot_of(&id));
+            prop_assert_eq!(segment.slot_of(&id), run.slot_of(&id));
         }
     }
 }
@@ -149,5 +157,66 @@ fn only_the_next_position_is_folded() {
     assert!(!tail.fold(&facts(5, 0, &[], None)));
     assert!(!tail.fold(&facts(7, 0, &[], None)));
     assert!(tail.fold(&facts(6, 0, &[], None)));
-    assert_eq!((tail.last(), tail.len()), (Position(6), 1));
+    assert_eq!((tail.last(), tail.runs().len()), (Position(6), 1));
+}
+
+/// Everything that a view says.
+fn said_by(view: &View, streams: &[StreamName]) -> Vec<String> {
+    let mut said = vec![format!("{} {:?}", view.last(), view.first_lost(Position::ZERO, Position(u64::MAX)))];
+    for stream in streams {
+        said.push(format!("{stream} {:?} {}", view.last_of_stream(stream), view.revision_of(stream)));
+    }
+    for part in view.parts() {
+        let mut terms = Vec::new();
+        part.for_each_term(&[], &mut |term, slots| terms.push((term.to_vec(), slots.into_owned())));
+        terms.sort_by(|one, other| one.0.cmp(&other.0));
+        said.push(format!("{:?} {:?} {:?}", part.columns(), terms, part.amounts()));
+        for slot in 0..u16::try_from(part.len()).unwrap() {
+            let position = part.position_at(slot);
+            let id = facts(position.0, 0, &[], None).event.event_id;
+            let is_lost = part.columns().lost().any(|lost| lost == u32::from(slot));
+            assert_eq!(view.position_of(&id), (!is_lost).then_some(position));
+            assert_eq!(view.locate(position).map(|(_, found)| found), Some(slot));
+            let knowledge = view.knowledge();
+            let edges = (knowledge.closers(position), knowledge.carried_by(position));
+            assert_eq!(knowledge.is_touched(position), !(edges.0.is_empty() && edges.1.is_empty()));
+            said.push(format!("{edges:?}"));
+        }
+    }
+    said
+}
+
+#[test]
+fn a_view_stays_as_it_is_whatever_is_folded_after_it() {
+    let index = Index::default();
+    let streams = ["s", "t", "none"].map(StreamName::from_recorded);
+    let mut taken: Vec<(View, Vec<String>)> = Vec::new();
+    let mut position = 0;
+    // Batches that end within a run, at its end and behind it, some while no view is held.
+    for (round, events) in [1, 700, 1_347, 1, 2_046, 2, 3_000, 5].into_iter().cycle().take(10).enumerate() {
+        let batch: Vec<RecordedFacts> = (position + 1..=position + events)
+            .map(|position| {
+                let start = i32::try_from(position * 7_919 % 101).unwrap();
+                let tags = [u8::try_from(position % 7).unwrap(), u8::try_from(100 + position % 3).unwrap()];
+                let facts =
+                    facts(position, start, &tags, position.is_multiple_of(5).then_some(position / 7 + 1));
+                if !position.is_multiple_of(11) {
+                    return facts;
+                }
+                let form = if position.is_multiple_of(1_001) { RecordForm::Lost } else { RecordForm::Whole };
+                let event = EventFacts { stream: StreamName::from_recorded("t"), ..facts.event };
+                RecordedFacts { event, form, ..facts }
+            })
+            .collect();
+        assert!(index.fold(&batch).is_empty());
+        position += events;
+        if round % 3 != 1 {
+            let view = index.view();
+            let said = said_by(&view, &streams);
+            taken.push((view, said));
+        }
+        for (view, said) in &taken {
+            assert!(said_by(view, &streams) == *said, "round {round}");
+        }
+    }
 }

@@ -29,9 +29,9 @@ pub enum Admitted {
 
 /// Decides on the requests of a round, one after another.
 #[derive(Debug)]
-pub struct Admission<'a> {
+pub struct Admission {
     /// The index as of the last commit.
-    pub view: View<'a>,
+    pub view: View,
     /// The last durable position.
     pub head: Position,
     /// Reads recorded events, to compare digests.
@@ -49,7 +49,7 @@ struct Known {
     staged_at: Option<usize>,
 }
 
-impl Admission<'_> {
+impl Admission {
     /// Decides on a request, and stages it if it may be written.
     ///
     /// # Errors

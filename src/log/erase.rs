@@ -118,10 +118,10 @@ impl Eraser<'_> {
         for number in numbers {
             let base = Position(number * SEGMENT_LEN);
             let rebuilt = rebuild::tail(self.journal, base, base.plus(SEGMENT_LEN).min(head))?;
-            self.index.replace(rebuilt);
+            self.index.replace(&rebuilt);
         }
-        for (number, segment) in (0..).zip(self.index.sealed()) {
-            super::open::store_again(self.journal, self.segments, number, &segment)?;
+        for (number, segment) in (0..).zip(self.index.sealed().iter()) {
+            super::open::store_again(self.journal, self.segments, number, segment)?;
         }
         Ok(())
     }
@@ -131,11 +131,7 @@ impl Eraser<'_> {
 ///
 /// # Errors
 /// [`ReadError`] when an order cannot be read.
-pub fn order_for(
-    journal: &dyn Journal,
-    view: &View<'_>,
-    target: EventId,
-) -> Result<Option<Erasure>, ReadError> {
+pub fn order_for(journal: &dyn Journal, view: &View, target: EventId) -> Result<Option<Erasure>, ReadError> {
     for position in orders(view) {
         let (order, record) = read_order(journal, position)?;
         if order.event_id == target {
@@ -149,7 +145,7 @@ pub fn order_for(
 ///
 /// # Errors
 /// [`ReadError`] when an order or its event cannot be read.
-pub fn pending(journal: &dyn Journal, view: &View<'_>) -> Result<Vec<(Position, Erasure)>, ReadError> {
+pub fn pending(journal: &dyn Journal, view: &View) -> Result<Vec<(Position, Erasure)>, ReadError> {
     let mut found = Vec::new();
     for position in orders(view) {
         let (order, record) = read_order(journal, position)?;
@@ -162,7 +158,7 @@ pub fn pending(journal: &dyn Journal, view: &View<'_>) -> Result<Vec<(Position, 
 }
 
 /// Gives the positions of all orders.
-fn orders(view: &View<'_>) -> Vec<Position> {
+fn orders(view: &View) -> Vec<Position> {
     let filter = Filter::of_stream(&StreamName::from_recorded(ERASURES_STREAM));
     let (mut after, mut found) = (Position::ZERO, Vec::new());
     while after < view.last() {

@@ -13,7 +13,7 @@ use crate::index::{Edge, Scope};
 /// Everything that is recorded or staged.
 const EVERYTHING: Scope = Scope::up_to(Position(u64::MAX));
 
-impl Admission<'_> {
+impl Admission {
     /// Finds the targets of all links; gives the knowledge links of each event.
     pub(super) fn check_links(&self, request: &AppendRequest) -> Result<Vec<Vec<Edge>>, AppendError> {
         let has_links = |event: &Proposal| {

@@ -15,7 +15,7 @@ use super::head::Head;
 use super::queue::{Queue, QueueLimits};
 use super::rebuild::{self, chain_at};
 use super::recent::Recent;
-use super::seal::{FULL_TAILS_MAX, Sealer};
+use super::seal::{FULL_SEGMENTS_MAX, Sealer};
 use super::sequencer::Sequencer;
 use super::words::WordKeeper;
 use super::{Log, Proofs, signing_key, store_file};
@@ -167,14 +167,14 @@ impl Log {
         let (publish, head) = watch::channel(Head::from(tail));
         let queue = Arc::new(Queue::new(limits));
         let recent = Arc::new(Recent::default());
-        let (full_tails, to_seal) = sync_channel(FULL_TAILS_MAX);
+        let (full_segments, to_seal) = sync_channel(FULL_SEGMENTS_MAX);
         let sequencer = Sequencer {
             journal: Arc::clone(&journal),
             index: Arc::clone(&index),
             queue: Arc::clone(&queue),
             clock: Arc::clone(&clock),
             head: publish,
-            full_tails,
+            full_segments,
             segments: segments.clone(),
             words: Arc::clone(&words),
             sealing: Arc::clone(&sealing),
@@ -187,7 +187,7 @@ impl Log {
             index: Arc::clone(&index),
             segments: segments.clone(),
             proofs: Arc::clone(&proofs),
-            full_tails: to_seal,
+            full_segments: to_seal,
             sealing,
             reserve,
         };

@@ -133,7 +133,7 @@ impl Scan {
         }
     }
 
-    fn next_lost(&self, view: &View<'_>, from: Position, bound: Position) -> Option<(Position, Position)> {
+    fn next_lost(&self, view: &View, from: Position, bound: Position) -> Option<(Position, Position)> {
         match self.direction {
             Direction::Forward => view.first_lost(from, bound),
             Direction::Backward => view.last_lost(bound, from),
@@ -142,7 +142,7 @@ impl Scan {
 
     fn positions(
         &self,
-        view: &View<'_>,
+        view: &View,
         from: Position,
         bound: Position,
         count: usize,

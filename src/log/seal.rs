@@ -1,4 +1,4 @@
-//! Seals full tails off the writer's path.
+//! Seals segments off the writer's path.
 
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -14,8 +14,8 @@ use crate::index::{Index, Part, SEGMENT_LEN, Segment, SegmentStore};
 use crate::journal::Journal;
 use parking_lot::Mutex;
 
-/// Full tails that may wait to be sealed before the writer waits.
-pub const FULL_TAILS_MAX: usize = 4;
+/// Segments that may wait to be sealed before the writer waits.
+pub const FULL_SEGMENTS_MAX: usize = 4;
 
 /// What the sealing thread works with.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub struct Sealer {
     pub(super) index: Arc<Index>,
     pub(super) segments: Option<SegmentStore>,
     pub(super) proofs: Arc<Proofs>,
-    pub(super) full_tails: Receiver<Position>,
+    pub(super) full_segments: Receiver<Position>,
     pub(super) sealing: Arc<Mutex<()>>,
     pub(super) reserve: Option<Arc<Reserve>>,
 }
@@ -32,10 +32,10 @@ pub struct Sealer {
 impl Sealer {
     /// Works until the writer is gone.
     pub fn run(self) {
-        while let Ok(base) = self.full_tails.recv() {
+        while let Ok(base) = self.full_segments.recv() {
             let _sealing = self.sealing.lock();
             // As it is now: contents may have been erased since it became full.
-            let Some(tail) = self.index.frozen(base) else { continue };
+            let Some(tail) = self.index.view().tail().segment_after(base) else { continue };
             let segment = Arc::new(Segment::of(&tail));
             drop(tail);
             self.store(&segment);

@@ -20,7 +20,7 @@ use super::stage::Stage;
 use crate::clock::Clock;
 use crate::codec::erased::Erasure;
 use crate::domain::{EventId, Position, RecordForm, Timestamp};
-use crate::index::{Index, Part as _, SegmentStore};
+use crate::index::{Index, SegmentStore};
 use crate::journal::{CommitError, EncodeError, Journal, frames_of};
 use crate::search::Engine;
 use crate::seeded::{self, Bug};
@@ -33,8 +33,8 @@ pub struct Sequencer {
     pub(super) queue: Arc<Queue>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) head: watch::Sender<Head>,
-    /// Where each full tail begins.
-    pub(super) full_tails: SyncSender<Position>,
+    /// Where each segment begins that waits to be sealed.
+    pub(super) full_segments: SyncSender<Position>,
     pub(super) segments: Option<SegmentStore>,
     pub(super) words: Arc<Engine>,
     /// Held while a segment is sealed, and while contents are erased: a segment made of what was there before must not
@@ -186,9 +186,9 @@ impl Sequencer {
             }
             return;
         }
-        for tail in self.index.fold(&stage.facts) {
+        for base in self.index.fold(&stage.facts) {
             // Bounded: where sealing falls behind, the writer waits for it.
-            if self.full_tails.send(tail.base()).is_err() {
+            if self.full_segments.send(base).is_err() {
                 error!("the sealing thread is gone; segments stay in memory");
             }
         }

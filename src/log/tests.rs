@@ -71,6 +71,25 @@ async fn what_is_not_durable_is_never_shown() {
 }
 
 #[tokio::test]
+async fn a_query_that_still_looks_keeps_no_append_waiting() {
+    let clock = Arc::new(Manual::at(Timestamp(0)));
+    let log = open(&MemoryJournal::new(store()), &clock);
+    append(&log, 1).await.unwrap();
+    let before = log.index().view();
+    for id in 2..=5 {
+        append(&log, id).await.unwrap();
+    }
+    let first = EventId::from_uuid(uuid::Uuid::from_u128(1));
+    let last = EventId::from_uuid(uuid::Uuid::from_u128(5));
+    assert_eq!(
+        (before.last(), before.position_of(&first), before.position_of(&last)),
+        (Position(1), Some(Position(1)), None)
+    );
+    let now = log.index().view();
+    assert_eq!((now.last(), now.position_of(&last)), (Position(5), Some(Position(5))));
+}
+
+#[tokio::test]
 async fn an_append_that_nobody_waits_for_is_still_made() {
     let journal = MemoryJournal::new(store());
     let clock = Arc::new(Manual::at(Timestamp(0)));

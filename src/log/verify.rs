@@ -360,7 +360,7 @@ impl<'a, R: FnMut(VerifyEvent) -> bool> Verification<'a, R> {
     /// Compares the stored segment that ends here with the one rebuilt on the way.
     fn segment(&mut self, last: Position) {
         let rebuilt = self.tail.replace(Tail::after(last));
-        let Some((store, rebuilt)) = self.store.zip(rebuilt.filter(Tail::is_full)) else {
+        let Some((store, rebuilt)) = self.store.zip(rebuilt.filter(Tail::is_segment)) else {
             return;
         };
         let number = last.0 / SEGMENT_LEN - 1;

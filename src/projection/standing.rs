@@ -15,7 +15,7 @@ use crate::timeline::{Judge, Window};
 /// Gives the positions, rising, of the entries that match a filter and stand in a state of knowledge; `scope.as_of` is a
 /// real position.
 #[must_use]
-pub fn standing(view: &View<'_>, filter: &Filter, window: Option<Window>, scope: Scope) -> Vec<Position> {
+pub fn standing(view: &View, filter: &Filter, window: Option<Window>, scope: Scope) -> Vec<Position> {
     let judge = Judge { view, window, scope, include_closed: false };
     let mut found = Vec::new();
     for part in view.parts().filter(|part| part.base() < scope.as_of) {
@@ -35,7 +35,7 @@ pub fn of_kind(kind: Kind, mut filter: Filter) -> Filter {
 
 /// Gives the positions of all events in scope that match, and whether each stands.
 #[must_use]
-pub fn in_scope(view: &View<'_>, filter: &Filter, scope: Scope) -> Vec<(Position, bool)> {
+pub fn in_scope(view: &View, filter: &Filter, scope: Scope) -> Vec<(Position, bool)> {
     let judge = Judge { view, window: None, scope, include_closed: true };
     let mut found = Vec::new();
     for part in view.parts().filter(|part| part.base() < scope.as_of) {

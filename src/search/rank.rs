@@ -28,10 +28,20 @@ pub struct Found {
 }
 
 impl Found {
-    /// Gives the slots found in the part that begins after a position.
+    /// Gives what was found in the `len` positions after one, of which 65,536 or a whole part of them stand together; the
+    /// first has the slot 0.
     #[must_use]
-    pub fn slots(&self, base: Position) -> Option<&RoaringBitmap> {
-        self.parts.get(&(base.0 / PART_LEN))
+    pub fn slots(&self, base: Position, len: u32) -> RoaringBitmap {
+        let Some(part) = self.parts.get(&(base.0 / PART_LEN)) else {
+            return RoaringBitmap::new();
+        };
+        let first = u32::try_from(base.0 % PART_LEN).unwrap_or_default();
+        if first > 0 {
+            return part.range(first..first.saturating_add(len)).map(|slot| slot - first).collect();
+        }
+        let mut slots = part.clone();
+        slots.remove_range(len..);
+        slots
     }
 
     /// Gives the score of an event, in millionths.
@@ -120,4 +130,23 @@ fn wide(count: u64) -> f64 {
 #[expect(clippy::cast_possible_truncation, reason = "a score is at most some hundreds; `as` saturates")]
 fn millionths(score: f64) -> i64 {
     (score * SCORE_SCALE).round() as i64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_found_is_given_for_whole_parts_and_for_pieces_of_them() {
+        let mut found = Found::default();
+        let positions = [1, 2_048, 2_049, 65_536, 65_537, 67_585, 70_000];
+        positions.into_iter().for_each(|position| found.insert(Position(position)));
+        for (base, len) in
+            [(0, 65_536), (0, 2_048), (2_048, 2_048), (63_488, 2_048), (65_536, 65_536), (67_584, 2_416)]
+        {
+            let expected = positions.into_iter().filter(|at| (base + 1..=base + len).contains(at));
+            let slots = found.slots(Position(base), u32::try_from(len).unwrap());
+            assert!(expected.map(|at| at - base - 1).eq(slots.iter().map(u64::from)), "{base} {len}");
+        }
+    }
 }

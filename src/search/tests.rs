@@ -106,7 +106,7 @@ mod stored {
         let mut tallied = Tally::new(1, Position(9), true);
         tally(&store.view().unwrap(), &query, &mut tallied).unwrap();
         let found = Arc::new(tallied.finish());
-        let slots: Vec<u32> = found.slots(Position(0)).unwrap().iter().collect();
+        let slots: Vec<u32> = found.slots(Position(0), 65_536).iter().collect();
         assert_eq!(slots, [0]);
         // ln(1 + (9 - 1 + 0.5) / (1 + 0.5)) * 4 * 2.2 / (4 + 1.2)
         assert_eq!(found.score(Position(1)), 3_210_511);

@@ -52,7 +52,7 @@ fn stream_of(id: &str) -> StreamName {
 }
 
 /// Gives the last event in scope of a stream, by its term.
-fn last_in(view: &View<'_>, term: &[u8], scope: Scope) -> Option<Position> {
+fn last_in(view: &View, term: &[u8], scope: Scope) -> Option<Position> {
     view.parts().rev().filter(|part| part.base() < scope.as_of).find_map(|part| {
         let mut posting = part.posting(term)?.into_owned();
         posting.remove_range(part.slots_up_to(scope.as_of)..);
@@ -329,7 +329,7 @@ impl Context {
 }
 
 /// Gives the streams of timelines, each with its last event in scope.
-fn names_in(view: &View<'_>, scope: Scope) -> BTreeMap<String, Position> {
+fn names_in(view: &View, scope: Scope) -> BTreeMap<String, Position> {
     let mut names = BTreeMap::new();
     let prefix = TermField::Stream.term(TIMELINES_PREFIX);
     for part in view.parts().filter(|part| part.base() < scope.as_of) {

@@ -161,7 +161,7 @@ impl Watch {
     }
 
     /// Plans changes of positions in (`after`, `up_to`], until there are some or the end is reached.
-    fn plan(&mut self, view: &View<'_>, after: Position, up_to: Position) {
+    fn plan(&mut self, view: &View, after: Position, up_to: Position) {
         let mut changes = Changes::new(view, &self.followed, up_to);
         let mut from = after;
         while from < up_to && self.planned.is_empty() {
@@ -270,7 +270,7 @@ impl Source for Watch {
 }
 
 /// Gives the entries of histories that stand, in order.
-fn chosen(view: &View<'_>, followed: &Followed, as_of: Position, order: Order) -> VecDeque<Entry> {
+fn chosen(view: &View, followed: &Followed, as_of: Position, order: Order) -> VecDeque<Entry> {
     let scope = Scope { as_of, known_at: followed.known_at };
     let judge = Judge { view, window: followed.window, scope, include_closed: false };
     let mut matching = HashMap::new();

@@ -39,7 +39,7 @@ pub struct Change {
 /// Positions that may change something, and which events match; for one look at the index.
 #[derive(Debug)]
 pub struct Changes<'a> {
-    view: &'a View<'a>,
+    view: &'a View,
     followed: &'a Followed,
     up_to: Position,
     matching: HashMap<Position, RoaringBitmap>,
@@ -48,7 +48,7 @@ pub struct Changes<'a> {
 impl<'a> Changes<'a> {
     /// Looks at positions not above `up_to`.
     #[must_use]
-    pub fn new(view: &'a View<'a>, followed: &'a Followed, up_to: Position) -> Self {
+    pub fn new(view: &'a View, followed: &'a Followed, up_to: Position) -> Self {
         Self { view, followed, up_to, matching: HashMap::new() }
     }
 
@@ -61,9 +61,9 @@ impl<'a> Changes<'a> {
         };
         let end = part.slots_up_to(self.up_to);
         let mut found = self.matching(part).clone();
-        if let Some(touched) = view.knowledge().touched(part.base()) {
-            found |= touched;
-        }
+        let touched = (part.slots_up_to(after)..end)
+            .filter(|slot| view.knowledge().is_touched(part.base().plus(u64::from(*slot) + 1)));
+        found.extend(touched);
         if let Some(posting) = part.posting(&TermField::Stream.term(stream)) {
             found |= posting.as_ref();
         }
@@ -129,7 +129,7 @@ impl<'a> Changes<'a> {
 
 /// Gives the events of the histories of others, and those themselves, as far as they are in scope, by position.
 #[must_use]
-pub fn of_histories(view: &View<'_>, histories: &BTreeSet<Position>, scope: Scope) -> BTreeSet<Position> {
+pub fn of_histories(view: &View, histories: &BTreeSet<Position>, scope: Scope) -> BTreeSet<Position> {
     let mut found = BTreeSet::new();
     for position in histories {
         if !found.contains(position) {

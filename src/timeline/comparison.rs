@@ -10,7 +10,7 @@ use crate::index::{Part, Scope, Status, View};
 /// Two states of knowledge to compare.
 #[derive(Clone, Copy, Debug)]
 pub struct Comparison<'a> {
-    view: &'a View<'a>,
+    view: &'a View,
     before: Judge<'a>,
     after: Judge<'a>,
 }
@@ -45,7 +45,7 @@ pub struct Cause {
 impl<'a> Comparison<'a> {
     /// Compares what a window shows in two states.
     #[must_use]
-    pub const fn new(view: &'a View<'a>, window: Option<Window>, before: Scope, after: Scope) -> Self {
+    pub const fn new(view: &'a View, window: Option<Window>, before: Scope, after: Scope) -> Self {
         Self {
             view,
             before: Judge { view, window, scope: before, include_closed: false },

@@ -109,7 +109,7 @@ pub struct Counts {
 
 /// Counts entries.
 #[must_use]
-pub fn count(view: &View<'_>, request: &CountRequest) -> Counts {
+pub fn count(view: &View, request: &CountRequest) -> Counts {
     let judge =
         Judge { view, window: request.window, scope: request.scope, include_closed: request.include_closed };
     let mut counts = Counts::default();

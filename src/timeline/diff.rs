@@ -60,13 +60,12 @@ pub struct Diff {
 /// Only an event that is in one of the states alone, or that knowledge links touch, can differ: of all others two columns
 /// are read, and histories are followed for what differs alone.
 #[must_use]
-pub fn diff(view: &View<'_>, request: &DiffRequest) -> Diff {
+pub fn diff(view: &View, request: &DiffRequest) -> Diff {
     let comparison = Comparison::new(view, request.window, request.before, request.after);
     let (mut left, mut came) = (Vec::new(), Vec::new());
     for part in view.parts().filter(|part| part.base() < comparison.last()) {
-        let touched = view.knowledge().touched(part.base());
         for slot in slots_of(&request.filter.slots(part, part.slots_up_to(comparison.last()))) {
-            let touched = touched.is_some_and(|slots| slots.contains(u32::from(slot)));
+            let touched = view.knowledge().is_touched(part.position_at(slot));
             match comparison.stands(part, slot, touched) {
                 (true, false) => left.push(part.position_at(slot)),
                 (false, true) => came.push(part.position_at(slot)),
@@ -103,7 +102,7 @@ pub fn diff(view: &View<'_>, request: &DiffRequest) -> Diff {
 }
 
 /// A difference stands where its version after does, or else its version before.
-fn key_of(view: &View<'_>, filter: &Filter, order: Order, parting: Parting) -> Option<Key> {
+fn key_of(view: &View, filter: &Filter, order: Order, parting: Parting) -> Option<Key> {
     let position: Position = parting.came.or(parting.left)?;
     let (part, slot) = view.locate(position)?;
     Some(order.key(filter, part, slot))

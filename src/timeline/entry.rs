@@ -21,7 +21,7 @@ pub struct Entry {
 #[derive(Clone, Copy, Debug)]
 pub struct Judge<'a> {
     /// The index.
-    pub view: &'a View<'a>,
+    pub view: &'a View,
     /// The window asked for.
     pub window: Option<Window>,
     /// The state of knowledge asked for.
@@ -49,9 +49,12 @@ impl Judge<'_> {
     pub fn judge(&self, part: &dyn Part, slot: u16) -> Option<(Certainty, Status)> {
         let certainty = self.certainty(part, slot)?;
         let knowledge = self.view.knowledge();
-        let touched = knowledge.touched(part.base()).is_some_and(|slots| slots.contains(u32::from(slot)));
-        let status =
-            if touched { knowledge.status(part.position_at(slot), self.scope) } else { Status::Current };
+        let position = part.position_at(slot);
+        let status = if knowledge.is_touched(position) {
+            knowledge.status(position, self.scope)
+        } else {
+            Status::Current
+        };
         (self.include_closed || status == Status::Current).then_some((certainty, status))
     }
 

@@ -32,7 +32,7 @@ impl Version {
 
 /// Gives all versions of the history that an event in scope belongs to, by position.
 #[must_use]
-pub fn history(view: &View<'_>, position: Position, scope: Scope) -> Vec<Version> {
+pub fn history(view: &View, position: Position, scope: Scope) -> Vec<Version> {
     let knowledge = view.knowledge();
     let versions = knowledge.history(position, |position, known_at| scope.contains(position, known_at));
     let versions = versions.into_iter().filter_map(|position| {

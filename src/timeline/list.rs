@@ -37,7 +37,7 @@ pub struct Listed {
 
 /// Lists entries.
 #[must_use]
-pub fn list(view: &View<'_>, request: &ListRequest) -> Listed {
+pub fn list(view: &View, request: &ListRequest) -> Listed {
     let judge =
         Judge { view, window: request.window, scope: request.scope, include_closed: request.include_closed };
     let mut entries = Vec::new();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use annals::clock::System;
 use annals::codec::{Prepared, Writer, facts_of, prepare};
 use annals::domain::{EventId, Findings, Position, Revision, StreamName, Timestamp};
-use annals::index::{Part as _, Segment, Tail, layout};
+use annals::index::{Segment, Tail, layout};
 use annals::journal::Record;
 use annals::log::{AppendRequest, Log, LogConfig, OpenError, VerifyEvent};
 

@@ -2,7 +2,7 @@
 
 use annals::codec::facts_of;
 use annals::domain::{Position, RecordedFacts};
-use annals::index::{Part, Segment, Tail, layout};
+use annals::index::{Part, Run, Segment, Tail, layout};
 use annals::journal::Record;
 use roaring::RoaringBitmap;
 
@@ -10,11 +10,11 @@ use super::compare::filter_of;
 use crate::generate::Generator;
 use crate::model::{Model, filter};
 
-/// Compares what a tail, its segment, and the segment read back say of the same events.
+/// Compares what one run, the segment packed of a tail, and the segment read back say of the same events.
 pub(super) fn assert_parts_agree(generator: &mut Generator, model: &Model, records: &[Record]) {
     let facts: Vec<RecordedFacts> = records.iter().map(|record| facts_of(record).unwrap()).collect();
-    let mut tail = Tail::after(Position::ZERO);
-    assert!(facts.iter().all(|facts| tail.fold(facts)));
+    let (mut run, mut tail) = (Run::after(Position::ZERO), Tail::after(Position::ZERO));
+    assert!(facts.iter().all(|facts| run.fold(facts) && tail.fold(facts)));
     let segment = Segment::of(&tail);
     let chain = [7; 32];
     let bytes = layout::encode(&segment, &chain);
@@ -25,7 +25,7 @@ pub(super) fn assert_parts_agree(generator: &mut Generator, model: &Model, recor
     damaged[generator.rng.index(bytes.len())] ^= 1 << generator.rng.below(8);
     assert!(layout::decode(&damaged).is_err());
 
-    let len = tail.len();
+    let len = run.len();
     for _ in 0..60 {
         let asked = generator.filter(model);
         let built = filter_of(&asked);
@@ -43,18 +43,18 @@ pub(super) fn assert_parts_agree(generator: &mut Generator, model: &Model, recor
             .collect();
         let expected: RoaringBitmap =
             (0_u32..).zip(expected).filter_map(|(slot, holds)| holds.then_some(slot)).collect();
-        for part in [&tail as &dyn Part, &read] {
+        for part in [&run as &dyn Part, &read] {
             assert_eq!(built.slots(part, slots), expected, "{asked:?}");
         }
     }
-    assert_same_answers(generator, &tail, &read, &facts);
+    assert_same_answers(generator, &run, &read, &facts);
 }
 
-fn assert_same_answers(generator: &mut Generator, tail: &Tail, segment: &Segment, facts: &[RecordedFacts]) {
+fn assert_same_answers(generator: &mut Generator, run: &Run, segment: &Segment, facts: &[RecordedFacts]) {
     let rng = &mut generator.rng;
-    assert_eq!(tail.valid_ends(), segment.valid_ends());
+    assert_eq!(run.valid_ends(), segment.valid_ends());
     assert_eq!(
-        (tail.amounts(), tail.links(), tail.columns()),
+        (run.amounts(), run.links(), run.columns()),
         (segment.amounts(), segment.links(), segment.columns())
     );
     let mut naive: Vec<(i32, u16)> =
@@ -72,17 +72,17 @@ fn assert_same_answers(generator: &mut Generator, tail: &Tail, segment: &Segment
             expected
                 .retain(|key| from.is_none_or(|from| if ascending { *key >= from } else { *key <= from }));
             let expected: Vec<u16> = expected.into_iter().map(|(_, slot)| slot).collect();
-            assert_eq!(tail.valid_order(from, ascending).collect::<Vec<_>>(), expected);
+            assert_eq!(run.valid_order(from, ascending).collect::<Vec<_>>(), expected);
             assert_eq!(segment.valid_order(from, ascending).collect::<Vec<_>>(), expected);
         }
     }
     for (slot, facts) in (0_u16..).zip(facts) {
-        assert_eq!(tail.slot_of(&facts.event.event_id), Some(slot));
+        assert_eq!(run.slot_of(&facts.event.event_id), Some(slot));
         assert_eq!(segment.slot_of(&facts.event.event_id), Some(slot));
         for term in facts.event.terms.iter() {
-            let posting = tail.posting(term).unwrap();
+            let posting = run.posting(term).unwrap();
             assert_eq!(Some(&posting), segment.posting(term).as_ref());
-            assert_eq!((posting.len(), posting.len()), (tail.posting_len(term), segment.posting_len(term)));
+            assert_eq!((posting.len(), posting.len()), (run.posting_len(term), segment.posting_len(term)));
         }
     }
     for prefix in [&[][..], b"\x01agreement", b"\x02", b"\x04country:", b"\x07", b"\x14"] {
@@ -94,6 +94,6 @@ fn assert_same_answers(generator: &mut Generator, tail: &Tail, segment: &Segment
             found.sort_by(|one, other| one.0.cmp(&other.0));
             found
         };
-        assert_eq!(terms(tail), terms(segment));
+        assert_eq!(terms(run), terms(segment));
     }
 }

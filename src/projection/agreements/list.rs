@@ -111,7 +111,7 @@ fn candidates(log: &Log, query: &AgreementQuery) -> Result<BTreeSet<String>, Rea
     Ok(matching.intersection(&others).cloned().collect())
 }
 
-fn rarest(view: &View<'_>, entities: &[String]) -> Option<Needle> {
+fn rarest(view: &View, entities: &[String]) -> Option<Needle> {
     let terms = entities.iter().map(|entity| TermField::Entity.term(entity));
     let counted = terms.map(|term| {
         let events: u64 = view.parts().map(|part| part.posting_len(&term)).sum();

@@ -58,7 +58,7 @@ pub fn streams_with(log: &Log, filter: &Filter, scope: Scope) -> Result<BTreeSet
 
 /// Gives where the acts of streams stand; streams without any are left out.
 #[must_use]
-pub fn places(view: &View<'_>, streams: &BTreeSet<String>, scope: Scope) -> Places {
+pub fn places(view: &View, streams: &BTreeSet<String>, scope: Scope) -> Places {
     let judge = Judge { view, window: None, scope, include_closed: true };
     let filter = of_kind(Kind::Agreement, Filter::default());
     let mut places = Places::new();

@@ -45,7 +45,7 @@ pub struct Compared {
 
 /// Holds promises against payments.
 #[must_use]
-pub fn compare(view: &View<'_>, question: &Question) -> Compared {
+pub fn compare(view: &View, question: &Question) -> Compared {
     let transfers = Transfers::of(view, question);
     let rows_by = |dimensions: &[Dimension]| {
         let mut rows = summary::rows(&transfers, dimensions, question.exclude_duplicates);
@@ -156,12 +156,12 @@ fn comparison(promise: &Row, paid_stage: u8, paid: &Amounts) -> pb::FundingCompa
 }
 
 /// Follows the transfers that name a commitment to it.
-fn draws(view: &View<'_>, scope: Scope, rows: &[Row]) -> Vec<pb::FundingDraw> {
+fn draws(view: &View, scope: Scope, rows: &[Row]) -> Vec<pb::FundingDraw> {
     let drawing = rows.iter().filter_map(|row| Some((row.key.first()?.first()?, row)));
     drawing.map(|(commitment, row)| draw(view, scope, commitment, row)).collect()
 }
 
-fn draw(view: &View<'_>, scope: Scope, commitment: &str, row: &Row) -> pb::FundingDraw {
+fn draw(view: &View, scope: Scope, commitment: &str, row: &Row) -> pb::FundingDraw {
     let mut draw = pb::FundingDraw {
         commitment_event_id: commitment.to_owned(),
         commitment: Standing::Unknown.into(),

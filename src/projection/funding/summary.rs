@@ -178,7 +178,7 @@ pub fn told(caveats: Vec<(Code, u64)>) -> Vec<pb::FundingCaveat> {
 
 /// Sums transfers. The answer holds at most `row_limit` rows; whoever sends it may have to cut it further.
 #[must_use]
-pub fn summarize(view: &View<'_>, request: &SummaryRequest) -> pb::SummarizeFundingResponse {
+pub fn summarize(view: &View, request: &SummaryRequest) -> pb::SummarizeFundingResponse {
     let transfers = Transfers::of(view, &request.question);
     let mut rows = rows(&transfers, &request.group_by, request.question.exclude_duplicates);
     sort(&mut rows, request.order);

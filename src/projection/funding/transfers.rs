@@ -39,7 +39,7 @@ impl std::fmt::Debug for Transfers<'_> {
 impl<'a> Transfers<'a> {
     /// Finds them.
     #[must_use]
-    pub fn of(view: &'a View<'a>, question: &Question) -> Self {
+    pub fn of(view: &'a View, question: &Question) -> Self {
         let Question { filter, window, scope, .. } = question;
         let judge = Judge { view, window: *window, scope: *scope, include_closed: false };
         let parts: Vec<&dyn Part> = view.parts().filter(|part| part.base() < scope.as_of).collect();
@@ -147,7 +147,7 @@ pub struct ListedTransfer {
 
 /// Lists the transfers behind a row, and tells whether there are more.
 #[must_use]
-pub fn list(view: &View<'_>, request: &RowRequest) -> (Vec<ListedTransfer>, bool) {
+pub fn list(view: &View, request: &RowRequest) -> (Vec<ListedTransfer>, bool) {
     let transfers = Transfers::of(view, &request.question);
     let groups = grouping::Groups::of(&transfers, &request.group_by);
     let wanted: Vec<bool> = groups.keys.iter().map(|key| is_wanted(&groups, key, request)).collect();

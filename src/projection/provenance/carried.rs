@@ -33,7 +33,7 @@ impl Carried {
 
     /// Finds the event that it names, if that is an entry in the state of knowledge.
     #[must_use]
-    pub fn target(&self, view: &View<'_>, scope: Scope) -> Option<Target> {
+    pub fn target(&self, view: &View, scope: Scope) -> Option<Target> {
         let id = EventId::parse(&self.link.event_id).ok()?;
         let position = view.position_of(&id).filter(|position| view.in_scope(*position, scope))?;
         let (part, slot) = view.locate(position)?;

@@ -88,7 +88,7 @@ pub fn lineage(log: &Log, root: Position, query: &LineageQuery) -> Result<Lineag
 
 /// Makes a node, and gives the events that its links lead to.
 fn node(
-    view: &View<'_>,
+    view: &View,
     position: Position,
     event: pb::Event,
     distance: u32,
@@ -113,7 +113,7 @@ fn node(
 
 /// Gives the standing events in the place of one that does not stand: what corrects or supersedes it, or is kept of
 /// two, and what stands in the place of that.
-fn replaced_by(view: &View<'_>, position: Position, scope: Scope) -> Vec<Position> {
+fn replaced_by(view: &View, position: Position, scope: Scope) -> Vec<Position> {
     let knowledge = view.knowledge();
     let mut seen = BTreeSet::from([position]);
     let mut pending = vec![position];

@@ -103,12 +103,7 @@ fn made(log: &Log, found: &[Found], dimensions: &Dimensions) -> Result<(Book, us
     Ok((Book::of(releases, dimensions), count))
 }
 
-fn find(
-    view: &View<'_>,
-    filter: &Filter,
-    selector: &Selector,
-    scope: Scope,
-) -> Result<Vec<Found>, SeriesError> {
+fn find(view: &View, filter: &Filter, selector: &Selector, scope: Scope) -> Result<Vec<Found>, SeriesError> {
     let Some(filter) = narrowed(view, filter, selector) else {
         return Ok(Vec::new());
     };
@@ -136,7 +131,7 @@ fn find(
 
 /// Tells whether a release counts: it is in scope, and nothing says that it is wrong, withdrawn or a repetition. A newer
 /// edition leaves the one before as a vintage.
-fn is_vintage(view: &View<'_>, position: Position, known_at: Timestamp, scope: Scope) -> bool {
+fn is_vintage(view: &View, position: Position, known_at: Timestamp, scope: Scope) -> bool {
     let knowledge = view.knowledge();
     let mut repeats = knowledge.carried_by(position).iter();
     scope.contains(position, known_at)
@@ -148,7 +143,7 @@ fn is_vintage(view: &View<'_>, position: Position, known_at: Timestamp, scope: S
 }
 
 /// Joins a filter and what the index knows of a selector; `None` where nothing can match.
-fn narrowed(view: &View<'_>, filter: &Filter, selector: &Selector) -> Option<Filter> {
+fn narrowed(view: &View, filter: &Filter, selector: &Selector) -> Option<Filter> {
     let mut filter = filter.clone();
     let mut demand = |field: TermField, value: &str| {
         filter.clauses.push(vec![Needle::Term(field.term(value))]);

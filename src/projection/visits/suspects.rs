@@ -78,7 +78,7 @@ fn visitors(step: &VisitStep) -> BTreeSet<&str> {
 }
 
 /// Gives the standing events that match and have the same dates as one of them; none where that has no first day.
-fn same_dates(view: &View<'_>, filter: &Filter, like: Position, scope: Scope) -> Vec<Position> {
+fn same_dates(view: &View, filter: &Filter, like: Position, scope: Scope) -> Vec<Position> {
     let bounds = |position: Position| {
         let (part, slot) = view.locate(position)?;
         part.columns().bounds(slot)

@@ -1,0 +1,163 @@
+//! A run: a few consecutive positions, folded one by one before their append is acknowledged.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use ahash::HashMap;
+use roaring::RoaringBitmap;
+use smallvec::SmallVec;
+
+use super::part::AmountRow;
+use super::{Columns, Part};
+use crate::domain::{EventId, KnowledgeLink, Position, RecordForm, RecordedFacts};
+
+/// A growing part.
+///
+/// A query may still look at a run when an event comes. Then the writer goes on with a copy, so what a copy costs matters:
+/// terms are shared, and of most the slots stand in the table itself.
+#[derive(Clone, Debug, Default)]
+pub struct Run {
+    base: Position,
+    columns: Columns,
+    /// The slots of each term, rising.
+    postings: HashMap<Arc<[u8]>, SmallVec<[u16; 8]>>,
+    ids: HashMap<EventId, u16>,
+    /// (Earliest start, slot), sorted.
+    order: Vec<(i32, u16)>,
+    links: Vec<(u16, KnowledgeLink)>,
+    amounts: Vec<AmountRow>,
+}
+
+impl Run {
+    /// Begins after a position.
+    #[must_use]
+    pub fn after(base: Position) -> Self {
+        Self { base, ..Self::default() }
+    }
+
+    /// Gives the last position.
+    #[must_use]
+    pub fn last(&self) -> Position {
+        self.base.plus(u64::from(self.len()))
+    }
+
+    /// Adds the event at the next position; others are left alone. Gives whether it was the next.
+    pub fn fold(&mut self, facts: &RecordedFacts) -> bool {
+        let Ok(slot) = u16::try_from(self.len()) else {
+            return false;
+        };
+        if facts.position != self.last().next() {
+            return false;
+        }
+        for term in facts.event.terms.iter() {
+            if let Some(slots) = self.postings.get_mut(term) {
+                slots.push(slot);
+            } else {
+                self.postings.insert(Arc::from(term), SmallVec::from_slice(&[slot]));
+            }
+        }
+        if facts.form != RecordForm::Lost {
+            self.ids.insert(facts.event.event_id, slot);
+        }
+        let place = (facts.event.bounds.earliest_start, slot);
+        self.order.insert(self.order.partition_point(|held| *held < place), place);
+        self.links.extend(facts.links.iter().map(|link| (slot, *link)));
+        self.amounts.extend(facts.event.transfer.map(|transfer| AmountRow::of(slot, &transfer)));
+        self.columns.push(facts);
+        true
+    }
+
+    /// Gives every term with its slots, in no order.
+    pub(super) fn postings(&self) -> impl Iterator<Item = (&[u8], &[u16])> {
+        self.postings.iter().map(|(term, slots)| (term.as_ref(), slots.as_slice()))
+    }
+
+    /// Gives every event id with its slot, in no order.
+    pub(super) fn ids(&self) -> impl Iterator<Item = (&EventId, u16)> {
+        self.ids.iter().map(|(id, slot)| (id, *slot))
+    }
+
+    /// Gives (earliest start, slot), sorted.
+    pub(super) fn order(&self) -> &[(i32, u16)] {
+        &self.order
+    }
+
+    /// Gives the knowledge links that its events carry, by rising slot.
+    #[must_use]
+    pub fn links(&self) -> &[(u16, KnowledgeLink)] {
+        &self.links
+    }
+
+    fn slots(&self, term: &[u8]) -> Option<&[u16]> {
+        self.postings.get(term).map(SmallVec::as_slice)
+    }
+}
+
+impl Part for Run {
+    fn base(&self) -> Position {
+        self.base
+    }
+
+    fn len(&self) -> u32 {
+        u32::try_from(self.columns.kind.len()).unwrap_or(u32::MAX)
+    }
+
+    fn columns(&self) -> &Columns {
+        &self.columns
+    }
+
+    fn posting(&self, term: &[u8]) -> Option<Cow<'_, RoaringBitmap>> {
+        self.slots(term).map(bitmap_of)
+    }
+
+    fn add_posting(&self, term: &[u8], slots: &mut RoaringBitmap) {
+        slots.extend(self.slots(term).unwrap_or_default().iter().copied().map(u32::from));
+    }
+
+    fn posting_len(&self, term: &[u8]) -> u64 {
+        u64::try_from(self.slots(term).unwrap_or_default().len()).unwrap_or(u64::MAX)
+    }
+
+    fn last_slot(&self, term: &[u8]) -> Option<u16> {
+        self.slots(term)?.last().copied()
+    }
+
+    fn for_each_term(&self, prefix: &[u8], visit: &mut dyn FnMut(&[u8], Cow<'_, RoaringBitmap>)) {
+        for (term, slots) in self.postings() {
+            if term.starts_with(prefix) {
+                visit(term, bitmap_of(slots));
+            }
+        }
+    }
+
+    fn valid_ends_of(&self, term: &[u8]) -> Option<(i32, i32)> {
+        // A run is opened as fast as all its slots are looked at.
+        self.postings.contains_key(term).then(|| self.valid_ends()).flatten()
+    }
+
+    fn slot_of(&self, id: &EventId) -> Option<u16> {
+        self.ids.get(id).copied()
+    }
+
+    fn valid_order(&self, from: Option<(i32, u16)>, ascending: bool) -> Box<dyn Iterator<Item = u16> + '_> {
+        let below = |bound: (i32, u16)| self.order.partition_point(|place| *place < bound);
+        let up_to = |bound: (i32, u16)| self.order.partition_point(|place| *place <= bound);
+        if ascending {
+            Box::new(self.order.iter().skip(from.map_or(0, below)).map(|(_, slot)| *slot))
+        } else {
+            Box::new(self.order.iter().take(from.map_or(usize::MAX, up_to)).rev().map(|(_, slot)| *slot))
+        }
+    }
+
+    fn valid_ends(&self) -> Option<(i32, i32)> {
+        Some((self.order.first()?.0, self.order.last()?.0))
+    }
+
+    fn amounts(&self) -> &[AmountRow] {
+        &self.amounts
+    }
+}
+
+fn bitmap_of(slots: &[u16]) -> Cow<'_, RoaringBitmap> {
+    Cow::Owned(slots.iter().copied().map(u32::from).collect())
+}
