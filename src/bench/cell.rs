@@ -12,6 +12,8 @@ pub enum Target {
     /// The functions that decode, check, digest and answer an append, on as many threads as there are cores, without
     /// transport and log.
     Codec,
+    /// The index in memory, on one thread.
+    Index,
     /// A server that decodes and answers, and stores nothing.
     Null,
     /// The same, that makes the bytes of each request durable in one file before it answers.
@@ -28,6 +30,7 @@ impl fmt::Display for Target {
         f.pad(match self {
             Self::Raw => "raw file",
             Self::Codec => "codec",
+            Self::Index => "index",
             Self::Null => "null",
             Self::NullLog => "null-log",
             Self::NullPrealloc => "null-prealloc",
@@ -98,7 +101,9 @@ impl Cell {
             (Target::Annals, Work::ReadAll | Work::ReadRare) => vec![of(Target::Null)],
             (Target::Null, Work::Append(_)) => vec![of(Target::NullLog)],
             (Target::Annals | Target::Null, _)
-            | (Target::Raw | Target::Codec | Target::NullLog | Target::NullPrealloc, _) => Vec::new(),
+            | (Target::Raw | Target::Codec | Target::Index | Target::NullLog | Target::NullPrealloc, _) => {
+                Vec::new()
+            }
         }
     }
 
@@ -174,6 +179,7 @@ pub fn blocks(subscribers: &Subscribers) -> Vec<Vec<Cell>> {
         for batch in RAW_BATCHES {
             blocks.push(on(&[Target::Raw], Work::Sync { batch }));
         }
+        blocks.push(on(&[Target::Index], Work::Fold));
         for calls in CALLS {
             let loads = appends(calls, subscribers).into_iter();
             blocks.push(loads.flat_map(|(targets, load)| on(&targets, Work::Append(load))).collect());

@@ -55,7 +55,9 @@ impl Host {
     /// [`BenchError`] when it does not start.
     pub fn start(&self, target: Target, prebuilt: &Prebuilt, parent: &Path) -> Result<Running, BenchError> {
         match target {
-            Target::Raw | Target::Codec => Err(BenchError::Fault("a file or a function is not a server")),
+            Target::Raw | Target::Codec | Target::Index => {
+                Err(BenchError::Fault("a file or a function is not a server"))
+            }
             Target::Null => self.null(Null::new(prebuilt.clone()), None),
             Target::NullLog => {
                 let directory = directory(parent)?;

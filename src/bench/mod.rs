@@ -11,6 +11,7 @@ pub mod cell;
 pub mod codec;
 pub mod error;
 pub mod events;
+pub mod fold;
 pub mod host;
 pub mod latency;
 pub mod null;

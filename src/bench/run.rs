@@ -15,7 +15,7 @@ use super::read::{self, Which};
 use super::report::{Machine, Report, Row, Visit};
 use super::samples::{Measured, percentile_us};
 use super::work::{Beside, Work};
-use super::{Settings, Window, append, codec, latency, raw, samples};
+use super::{Settings, Window, append, codec, fold, latency, raw, samples};
 use crate::server::{Config, Overrides};
 
 /// Events of one shape.
@@ -137,6 +137,7 @@ impl Bench<'_> {
         let templates = &stage.templates;
         match cell.work {
             Work::Sync { batch } => Ok(raw::measure(&self.directory, templates, batch, window)?),
+            Work::Fold => fold::measure(templates, window),
             Work::ReadAll => self.read(cell.target, stage, Which::All, window),
             Work::ReadRare => self.read(cell.target, stage, Which::Rare, window),
             Work::Append(load) if cell.target == Target::Codec => {

@@ -10,6 +10,8 @@ pub enum Work {
         /// Records a sync.
         batch: usize,
     },
+    /// Events folded into the index.
+    Fold,
     /// Events appended.
     Append(Load),
     /// Everything read, again and again, by one reader.
@@ -24,6 +26,7 @@ impl fmt::Display for Work {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sync { batch } => write!(f, "sync every {batch}"),
+            Self::Fold => f.write_str("fold"),
             Self::Append(load) => write!(f, "append {load}"),
             Self::ReadAll => f.write_str("read all"),
             Self::ReadRare => f.write_str("read rare tag"),

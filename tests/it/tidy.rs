@@ -58,7 +58,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("server", &["domain", "pb", "log", "service", "wire", "clock"]),
     ("cli", &["domain", "pb", "log", "server", "wire", "proof", "clock", "codec", "bench"]),
-    ("bench", &["domain", "pb", "log", "journal", "server", "wire", "clock", "codec"]),
+    ("bench", &["domain", "pb", "index", "log", "journal", "server", "wire", "clock", "codec"]),
 ];
 
 /// Crates that a module must never name.
