@@ -100,6 +100,10 @@ impl Cell {
             (Target::Annals, Work::Append(load)) => self.bases_of_append(load),
             (Target::Annals, Work::ReadAll | Work::ReadRare) => vec![of(Target::Null)],
             (Target::Null, Work::Append(_)) => vec![of(Target::NullLog)],
+            (Target::Index, Work::Fold { looked_at: true }) => {
+                let cell = Self { work: Work::Fold { looked_at: false }, ..self };
+                vec![Base { name: "plain".to_owned(), cell }]
+            }
             (Target::Annals | Target::Null, _)
             | (Target::Raw | Target::Codec | Target::Index | Target::NullLog | Target::NullPrealloc, _) => {
                 Vec::new()
@@ -179,7 +183,12 @@ pub fn blocks(subscribers: &Subscribers) -> Vec<Vec<Cell>> {
         for batch in RAW_BATCHES {
             blocks.push(on(&[Target::Raw], Work::Sync { batch }));
         }
-        blocks.push(on(&[Target::Index], Work::Fold));
+        blocks.push(
+            [false, true]
+                .into_iter()
+                .flat_map(|looked_at| on(&[Target::Index], Work::Fold { looked_at }))
+                .collect(),
+        );
         for calls in CALLS {
             let loads = appends(calls, subscribers).into_iter();
             blocks.push(loads.flat_map(|(targets, load)| on(&targets, Work::Append(load))).collect());

@@ -19,21 +19,23 @@ const BATCH: usize = 100;
 /// Segments after which a new index is begun, so that memory stays bounded.
 const SEGMENTS_MAX: usize = 8;
 
-/// Folds batches; making the facts, which is done before, and packing full segments, which another thread does, do not
-/// count.
+/// Folds batches, if `looked_at` while a view is held of what each is folded into. Making the facts, which is done before,
+/// and packing full segments, which another thread does, do not count.
 ///
 /// # Errors
 /// [`BenchError`] when an event is refused, or not folded.
-pub fn measure(templates: &Templates, window: Window) -> Result<Measured, BenchError> {
+pub fn measure(templates: &Templates, looked_at: bool, window: Window) -> Result<Measured, BenchError> {
     let mut requests = Requests::new(templates, 0);
     let mut measured = Measured::default();
     let mut index = Index::default();
     let watch = Stopwatch::start();
     loop {
         let facts = facts(requests.next(BATCH, Condition::Nothing), index.view().last())?;
+        let view = looked_at.then(|| index.view());
         let begin = watch.elapsed();
         let full = index.fold(&facts);
         let end = watch.elapsed();
+        drop(view);
         let last = facts.last().map(|facts| facts.position);
         if last != Some(index.view().last()) {
             return Err(BenchError::Fault("a batch was not folded"));
@@ -48,8 +50,9 @@ pub fn measure(templates: &Templates, window: Window) -> Result<Measured, BenchE
             return Ok(measured);
         }
         for base in full {
-            if let Some(tail) = index.view().tail().segment_after(base) {
-                index.seal(Arc::new(Segment::of(&tail)));
+            let tail = index.view().tail().segment_after(base);
+            if let Some(tail) = tail {
+                drop(index.seal(Arc::new(Segment::of(&tail))));
             }
         }
         if index.sealed().len() == SEGMENTS_MAX {

@@ -137,7 +137,7 @@ impl Bench<'_> {
         let templates = &stage.templates;
         match cell.work {
             Work::Sync { batch } => Ok(raw::measure(&self.directory, templates, batch, window)?),
-            Work::Fold => fold::measure(templates, window),
+            Work::Fold { looked_at } => fold::measure(templates, looked_at, window),
             Work::ReadAll => self.read(cell.target, stage, Which::All, window),
             Work::ReadRare => self.read(cell.target, stage, Which::Rare, window),
             Work::Append(load) if cell.target == Target::Codec => {

@@ -11,7 +11,10 @@ pub enum Work {
         batch: usize,
     },
     /// Events folded into the index.
-    Fold,
+    Fold {
+        /// Whether a question still looks at what each batch is folded into.
+        looked_at: bool,
+    },
     /// Events appended.
     Append(Load),
     /// Everything read, again and again, by one reader.
@@ -26,7 +29,8 @@ impl fmt::Display for Work {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sync { batch } => write!(f, "sync every {batch}"),
-            Self::Fold => f.write_str("fold"),
+            Self::Fold { looked_at: false } => f.write_str("fold"),
+            Self::Fold { looked_at: true } => f.write_str("fold, looked at"),
             Self::Append(load) => write!(f, "append {load}"),
             Self::ReadAll => f.write_str("read all"),
             Self::ReadRare => f.write_str("read rare tag"),

@@ -4,7 +4,7 @@ use roaring::RoaringBitmap;
 
 use super::{AmountRange, Asks, Filter, Needle, Text};
 use crate::domain::{Position, TermField};
-use crate::index::{Part, View};
+use crate::index::{Part, SEGMENT_LEN, View};
 
 /// Clauses of more needles come last: to find out how rare they are would cost as much as to look them up.
 const ESTIMATED_NEEDLES_MAX: usize = 32;
@@ -98,8 +98,8 @@ impl Filter {
         })
     }
 
-    /// Gives matching positions in (`after`, `up_to`], rising, at most `count`; they all stand in one part, so
-    /// fewer are given than there are. The second value is where the search ended: it goes on after there.
+    /// Gives matching positions in (`after`, `up_to`], rising, at most `count`. It looks at no more positions than a segment
+    /// has, so fewer are given than there are. The second value is where the search ended: it goes on after there.
     #[must_use]
     pub fn matches_after(
         &self,
@@ -108,16 +108,22 @@ impl Filter {
         up_to: Position,
         count: usize,
     ) -> (Vec<Position>, Position) {
-        let Some((part, _)) = view.locate(after.next()) else {
-            return (Vec::new(), up_to);
-        };
-        let end = part.base().plus(u64::from(part.slots_up_to(up_to)));
-        let mut found = self.slots(part, part.slots_up_to(up_to));
-        found.remove_range(0..part.slots_up_to(after));
-        let more = found.len() > u64::try_from(count).unwrap_or(u64::MAX);
-        let positions: Vec<Position> =
-            slots_of(&found).take(count).map(|slot| part.position_at(slot)).collect();
-        let searched = if more { positions.last().copied().unwrap_or(end) } else { end };
+        let end = segment_of(after.next()).plus(SEGMENT_LEN).min(up_to);
+        let (mut positions, mut searched) = (Vec::new(), after);
+        while searched < end {
+            let Some((part, _)) = view.locate(searched.next()) else {
+                return (positions, up_to);
+            };
+            let mut found = self.slots(part, part.slots_up_to(up_to));
+            found.remove_range(0..part.slots_up_to(searched));
+            let mut slots = slots_of(&found).map(|slot| part.position_at(slot));
+            positions.extend(slots.by_ref().take(count.saturating_sub(positions.len())));
+            if slots.next().is_some() {
+                searched = positions.last().copied().unwrap_or(searched);
+                break;
+            }
+            searched = part.base().plus(u64::from(part.slots_up_to(up_to)));
+        }
         (positions, searched)
     }
 
@@ -131,19 +137,31 @@ impl Filter {
         down_to: Position,
         count: usize,
     ) -> (Vec<Position>, Position) {
-        let last = Position(before.0.saturating_sub(1));
-        let Some((part, _)) = view.locate(last) else {
-            return (Vec::new(), down_to);
-        };
-        let mut found = self.slots(part, part.slots_up_to(last));
-        found.remove_range(0..part.slots_up_to(Position(down_to.0.saturating_sub(1))));
-        let more = found.len() > u64::try_from(count).unwrap_or(u64::MAX);
-        let falling = found.iter().rev().filter_map(|slot| u16::try_from(slot).ok());
-        let positions: Vec<Position> = falling.take(count).map(|slot| part.position_at(slot)).collect();
-        let start = part.base().next().max(down_to);
-        let searched = if more { positions.last().copied().unwrap_or(start) } else { start };
+        let last = |before: Position| Position(before.0.saturating_sub(1));
+        let end = segment_of(last(before)).next().max(down_to);
+        let (mut positions, mut searched) = (Vec::new(), before);
+        while searched > end {
+            let Some((part, _)) = view.locate(last(searched)) else {
+                return (positions, down_to);
+            };
+            let mut found = self.slots(part, part.slots_up_to(last(searched)));
+            found.remove_range(0..part.slots_up_to(last(down_to)));
+            let falling = found.iter().rev().filter_map(|slot| u16::try_from(slot).ok());
+            let mut falling = falling.map(|slot| part.position_at(slot));
+            positions.extend(falling.by_ref().take(count.saturating_sub(positions.len())));
+            if falling.next().is_some() {
+                searched = positions.last().copied().unwrap_or(searched);
+                break;
+            }
+            searched = part.base().next().max(down_to);
+        }
         (positions, searched)
     }
+}
+
+/// Gives the position before the first of the segment that a position stands in, or will.
+const fn segment_of(position: Position) -> Position {
+    Position(position.0.saturating_sub(1) / SEGMENT_LEN * SEGMENT_LEN)
 }
 
 impl Asks {

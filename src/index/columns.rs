@@ -2,7 +2,7 @@
 
 use crate::domain::{Bounds, RecordForm, RecordedFacts, Timestamp};
 
-/// Values of the events of a segment, by slot.
+/// Values of the events of a part, by slot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Columns {
     /// Earliest first day, inclusive.

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::place_of;
 use crate::domain::{LinkType, Position, Timestamp};
 
@@ -22,13 +24,15 @@ pub struct Edge {
 }
 
 /// Positions in a leaf.
-const LEAF_LEN: u16 = 256;
+const LEAF_LEN: u64 = 256;
 /// Leaves in a segment.
 const LEAVES: usize = 256;
+/// Links to one event that are shared together.
+const CHUNK_LEN: usize = 64;
 
 /// All knowledge links of the log: a tree over positions, as deep as segments and leaves.
 ///
-/// A copy shares all of it; a link that is added then copies what it touches, which are a few kilobytes.
+/// A copy shares all of it; a link that is added then copies the branches to its two ends, which are a few kilobytes.
 #[derive(Clone, Debug, Default)]
 pub struct Knowledge {
     segments: Arc<Vec<Arc<Leaves>>>,
@@ -49,10 +53,31 @@ impl Default for Leaves {
 struct Leaf {
     /// A bit for each event that carries or receives a link: only these can be anything but current.
     touched: [u64; 4],
-    /// Links to the events, by target and then carrier.
-    closers: Vec<Edge>,
+    /// Links to the events, by place of the target.
+    closers: Vec<(u8, Closers)>,
     /// Links that the events carry, by carrier.
     carried: Vec<Edge>,
+}
+
+/// The links to one event, by carrier. An event may be repeated by any number of others, so a copy shares all but the
+/// last of them.
+#[derive(Clone, Debug, Default)]
+struct Closers {
+    chunks: Vec<Arc<[Edge]>>,
+    last: SmallVec<[Edge; 1]>,
+}
+
+impl Closers {
+    fn push(&mut self, edge: Edge) {
+        self.last.push(edge);
+        if self.last.len() == CHUNK_LEN {
+            self.chunks.push(Arc::from(std::mem::take(&mut self.last).as_slice()));
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Edge> {
+        self.chunks.iter().flat_map(|chunk| chunk.iter()).chain(&self.last)
+    }
 }
 
 impl Leaf {
@@ -65,20 +90,33 @@ impl Leaf {
     fn is_touched(&self, bit: u8) -> bool {
         self.touched.get(usize::from(bit / 64)).is_some_and(|bits| bits & (1 << (bit % 64)) != 0)
     }
+
+    fn closers_mut(&mut self, bit: u8) -> Option<&mut Closers> {
+        let at = self.closers.binary_search_by_key(&bit, |(held, _)| *held).unwrap_or_else(|at| {
+            self.closers.insert(at, (bit, Closers::default()));
+            at
+        });
+        self.closers.get_mut(at).map(|(_, closers)| closers)
+    }
+
+    fn closers(&self, bit: u8) -> Option<&Closers> {
+        let at = self.closers.binary_search_by_key(&bit, |(held, _)| *held).ok()?;
+        self.closers.get(at).map(|(_, closers)| closers)
+    }
+
+    fn carried_by(&self, carrier: Position) -> &[Edge] {
+        let from = self.carried.partition_point(|edge| edge.carrier < carrier);
+        let rest = self.carried.get(from..).unwrap_or_default();
+        rest.get(..rest.partition_point(|edge| edge.carrier == carrier)).unwrap_or_default()
+    }
 }
 
 /// Gives the segment of a position, the leaf in it, and the place in that.
 fn path_of(position: Position) -> Option<(usize, usize, u8)> {
     let (segment, slot) = place_of(position)?;
-    let bit = u8::try_from(slot % LEAF_LEN).ok()?;
-    Some((usize::try_from(segment).ok()?, usize::from(slot / LEAF_LEN), bit))
-}
-
-/// Gives the run of edges whose end is a position; the edges are sorted by it.
-fn at(edges: &[Edge], position: Position, end: impl Fn(&Edge) -> Position) -> &[Edge] {
-    let from = edges.partition_point(|edge| end(edge) < position);
-    let rest = edges.get(from..).unwrap_or_default();
-    rest.get(..rest.partition_point(|edge| end(edge) == position)).unwrap_or_default()
+    let slot = u64::from(slot);
+    let leaf = usize::try_from(slot / LEAF_LEN).ok()?;
+    Some((usize::try_from(segment).ok()?, leaf, u8::try_from(slot % LEAF_LEN).ok()?))
 }
 
 impl Knowledge {
@@ -86,8 +124,9 @@ impl Knowledge {
     pub fn add(&mut self, edge: Edge) {
         if let Some((leaf, bit)) = self.leaf_mut(edge.target) {
             leaf.touch(bit);
-            let behind = leaf.closers.partition_point(|held| held.target <= edge.target);
-            leaf.closers.insert(behind, edge);
+            if let Some(closers) = leaf.closers_mut(bit) {
+                closers.push(edge);
+            }
         }
         if let Some((leaf, bit)) = self.leaf_mut(edge.carrier) {
             leaf.touch(bit);
@@ -111,21 +150,33 @@ impl Knowledge {
     }
 
     /// Gives the links to an event, by rising carrier.
-    #[must_use]
-    pub fn closers(&self, target: Position) -> &[Edge] {
-        self.leaf(target).map_or(&[], |(leaf, _)| at(&leaf.closers, target, |edge| edge.target))
+    pub fn closers(&self, target: Position) -> impl Iterator<Item = &Edge> {
+        let found = self.leaf(target).and_then(|(leaf, bit)| leaf.closers(bit));
+        found.into_iter().flat_map(Closers::iter)
     }
 
     /// Gives the links that an event carries.
     #[must_use]
     pub fn carried_by(&self, carrier: Position) -> &[Edge] {
-        self.leaf(carrier).map_or(&[], |(leaf, _)| at(&leaf.carried, carrier, |edge| edge.carrier))
+        self.leaf(carrier).map_or(&[], |(leaf, _)| leaf.carried_by(carrier))
     }
 
     /// Tells whether an event carries or receives a link: no other can be anything but current.
     #[must_use]
     pub fn is_touched(&self, position: Position) -> bool {
         self.leaf(position).is_some_and(|(leaf, bit)| leaf.is_touched(bit))
+    }
+
+    /// Gives the events in (`after`, `up_to`] that carry or receive a link, rising.
+    pub fn touched(&self, after: Position, up_to: Position) -> impl Iterator<Item = Position> {
+        let leaves =
+            (after.0 / LEAF_LEN..up_to.0.div_ceil(LEAF_LEN)).map(|number| Position(number * LEAF_LEN));
+        let positions =
+            leaves.filter_map(|base| Some((base, self.leaf(base.next())?.0))).flat_map(|(base, leaf)| {
+                let bits = (0..=u8::MAX).filter(|bit| leaf.is_touched(*bit));
+                bits.map(move |bit| base.plus(u64::from(bit) + 1))
+            });
+        positions.filter(move |position| after < *position && *position <= up_to)
     }
 
     /// Gives all versions of the history that an event belongs to, by position: every event that knowledge
@@ -139,7 +190,7 @@ impl Knowledge {
         let mut found = BTreeSet::from([start]);
         let mut pending = vec![start];
         while let Some(position) = pending.pop() {
-            let later = self.closers(position).iter().map(|edge| (edge.carrier, edge.carrier_known_at));
+            let later = self.closers(position).map(|edge| (edge.carrier, edge.carrier_known_at));
             // One retraction may withdraw many events: it joins none of them to each other.
             let passes = position == start || !self.only_retracts(position);
             let carried = self.carried_by(position).iter().filter(|_| passes);
@@ -164,7 +215,7 @@ impl Knowledge {
         let mut found = BTreeSet::from([start]);
         let mut pending = vec![start];
         while let Some(position) = pending.pop() {
-            let later = self.closers(position).iter().filter(|edge| !self.only_retracts(edge.carrier));
+            let later = self.closers(position).filter(|edge| !self.only_retracts(edge.carrier));
             let later = later.map(|edge| (edge.carrier, edge.carrier_known_at));
             let carried = self.carried_by(position).iter().filter(|_| !self.only_retracts(position));
             let earlier = carried.map(|edge| (edge.target, edge.target_known_at));

@@ -10,7 +10,8 @@ use hashbrown::HashTable;
 /// million keys.
 const SHARDS: usize = 256;
 
-/// The last part that holds each key, by a fingerprint of the key of 40 bits: eight choose the table.
+/// The number of the last part that holds each key, by a fingerprint of the key of 40 bits: eight choose the table. Numbers
+/// are the caller's, and rise.
 ///
 /// It may name a part for a key that is not there, and a later part than the right one, when fingerprints agree. It never
 /// names an earlier part, and never none for a key that is there. The hash is keyed at random, so that nobody can choose

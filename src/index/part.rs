@@ -1,4 +1,4 @@
-//! What a sealed segment and the tail have in common: everything that a query asks.
+//! What a sealed segment and a run have in common: everything that a query asks.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use roaring::RoaringBitmap;
 use super::Columns;
 use crate::domain::{EventId, Position, TransferFacts};
 
-/// A run of at most 65,536 consecutive positions and what is known of their events.
+/// At most 65,536 consecutive positions and what is known of their events.
 pub trait Part {
     /// Gives the position before the first.
     fn base(&self) -> Position;

@@ -1,10 +1,11 @@
 //! All parts of the index, and views of them that stay as they are.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use super::{Edge, Knowledge, Locator, Part, RUN_LEN, SEGMENT_LEN, Scope, Segment, Tail, place_of};
+use super::{Edge, Knowledge, Locator, Part, RUN_LEN, Run, SEGMENT_LEN, Scope, Segment, Tail, place_of};
 use crate::domain::{
     EventId, KnowledgeLink, Position, RecordForm, RecordedFacts, Revision, StreamName, TermField, Timestamp,
 };
@@ -26,7 +27,7 @@ struct State {
     tail: Tail,
     knowledge: Knowledge,
     located: Arc<RwLock<Located>>,
-    /// Runs of positions of which nothing is known, rising: first and last of each.
+    /// Stretches of positions of which nothing is known, rising: first and last of each.
     lost: Arc<Vec<(Position, Position)>>,
 }
 
@@ -169,8 +170,10 @@ impl Index {
         let number = usize::try_from(rebuilt.base().0 / SEGMENT_LEN).unwrap_or(usize::MAX);
         let is_sealed = number < self.state.read().sealed.len();
         let segment = is_sealed.then(|| Arc::new(Segment::of(rebuilt)));
-        let mut state = self.state.write();
-        let state = Arc::make_mut(&mut state);
+        let mut guard = self.state.write();
+        // Freed when the lock is released.
+        let before = Arc::clone(&guard);
+        let state = Arc::make_mut(&mut guard);
         match segment {
             Some(segment) => {
                 if let Some(place) = Arc::make_mut(&mut state.sealed).get_mut(number) {
@@ -179,6 +182,8 @@ impl Index {
             }
             None => state.tail.replace(rebuilt),
         }
+        drop(guard);
+        drop(before);
     }
 
     /// Gives every sealed segment.
@@ -187,32 +192,32 @@ impl Index {
         Arc::clone(&self.state.read().sealed)
     }
 
-    /// Puts a sealed segment in the place of the runs that it was made of.
-    pub fn seal(&self, segment: Arc<Segment>) {
-        let mut guard = self.state.write();
-        if segment.base() != guard.tail.base() || segment.last() > guard.tail.last() {
-            return;
+    /// Puts a sealed segment in the place of the runs that it was made of, and gives these: to free them takes long, so
+    /// whoever has time should be the last to hold them.
+    pub fn seal(&self, segment: Arc<Segment>) -> Vec<Arc<Run>> {
+        let mut state = self.state.write();
+        if segment.base() != state.tail.base() || segment.last() > state.tail.last() {
+            return Vec::new();
         }
-        let state = Arc::make_mut(&mut guard);
+        let state = Arc::make_mut(&mut state);
         let runs = state.tail.split_off_up_to(segment.last());
         Arc::make_mut(&mut state.sealed).push(segment);
-        drop(guard);
-        // Freed with the lock released: these may be the last handles on 65,536 events.
-        drop(runs);
+        runs
     }
 
     /// Gives the index as it is now, to look at for as long as it takes.
     #[must_use]
     pub fn view(&self) -> View {
-        View { state: Arc::clone(&self.state.read()) }
+        View { state: Arc::clone(&self.state.read()), not_send: PhantomData }
     }
 }
 
-/// The index as it was when the view was taken. Whoever waits for a disk or a client gives it back first: what is sealed
-/// or erased meanwhile stays in memory for it.
+/// The index as it was when the view was taken. A query that waits for a disk or a client gives it back first: what is
+/// sealed or erased meanwhile stays in memory for it. So it is not `Send`: no task can hold it while it waits.
 #[derive(Debug)]
 pub struct View {
     state: Arc<State>,
+    not_send: PhantomData<*const ()>,
 }
 
 impl View {
@@ -233,7 +238,7 @@ impl View {
         &self.state.knowledge
     }
 
-    /// Gives the first run of positions of which nothing is known that lies at least in part in (`after`, `up_to`], cut
+    /// Gives the first stretch of positions of which nothing is known that lies at least in part in (`after`, `up_to`], cut
     /// to it.
     #[must_use]
     pub fn first_lost(&self, after: Position, up_to: Position) -> Option<(Position, Position)> {
@@ -242,7 +247,7 @@ impl View {
         (*first <= up_to).then(|| ((*first).max(after.next()), (*last).min(up_to)))
     }
 
-    /// Gives the last run of positions of which nothing is known that lies at least in part in [`from`, `before`), cut
+    /// Gives the last stretch of positions of which nothing is known that lies at least in part in [`from`, `before`), cut
     /// to it.
     #[must_use]
     pub fn last_lost(&self, from: Position, before: Position) -> Option<(Position, Position)> {

@@ -1,4 +1,6 @@
-//! Segments: the same events give the same bytes, and the same answers as the tail they were made of.
+//! Segments: the same events give the same bytes, and the same answers as the runs they were made of.
+
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
@@ -10,13 +12,18 @@ use crate::domain::{
 };
 
 fn facts(position: u64, start: i32, tags: &[u8], link: Option<u64>) -> RecordedFacts {
+    facts_in("s", position, start, tags, link)
+}
+
+fn facts_in(stream: &str, position: u64, start: i32, tags: &[u8], link: Option<u64>) -> RecordedFacts {
     let mut terms = TermList::default();
+    terms.add(TermField::Stream, stream);
     tags.iter().for_each(|tag| terms.add_written(TermField::Tag, tag));
     RecordedFacts {
         form: RecordForm::Whole,
         event: EventFacts {
             event_id: EventId::from_uuid(uuid::Uuid::from_u128(u128::from(position) * 7_919 + 1)),
-            stream: StreamName::from_recorded("s"),
+            stream: StreamName::from_recorded(stream),
             kind: Kind::Custom,
             bounds: Bounds {
                 earliest_start: start,
@@ -178,7 +185,7 @@ fn said_by(view: &View, streams: &[StreamName]) -> Vec<String> {
             assert_eq!(view.position_of(&id), (!is_lost).then_some(position));
             assert_eq!(view.locate(position).map(|(_, found)| found), Some(slot));
             let knowledge = view.knowledge();
-            let edges = (knowledge.closers(position), knowledge.carried_by(position));
+            let edges = (knowledge.closers(position).collect::<Vec<_>>(), knowledge.carried_by(position));
             assert_eq!(knowledge.is_touched(position), !(edges.0.is_empty() && edges.1.is_empty()));
             said.push(format!("{edges:?}"));
         }
@@ -195,17 +202,13 @@ fn a_view_stays_as_it_is_whatever_is_folded_after_it() {
     // Batches that end within a run, at its end and behind it, some while no view is held.
     for (round, events) in [1, 700, 1_347, 1, 2_046, 2, 3_000, 5].into_iter().cycle().take(10).enumerate() {
         let batch: Vec<RecordedFacts> = (position + 1..=position + events)
-            .map(|position| {
+            .map(|position: u64| {
                 let start = i32::try_from(position * 7_919 % 101).unwrap();
                 let tags = [u8::try_from(position % 7).unwrap(), u8::try_from(100 + position % 3).unwrap()];
-                let facts =
-                    facts(position, start, &tags, position.is_multiple_of(5).then_some(position / 7 + 1));
-                if !position.is_multiple_of(11) {
-                    return facts;
-                }
+                let stream = if position.is_multiple_of(11) { "t" } else { "s" };
+                let link = position.is_multiple_of(5).then_some(position / 7 + 1);
                 let form = if position.is_multiple_of(1_001) { RecordForm::Lost } else { RecordForm::Whole };
-                let event = EventFacts { stream: StreamName::from_recorded("t"), ..facts.event };
-                RecordedFacts { event, form, ..facts }
+                RecordedFacts { form, ..facts_in(stream, position, start, &tags, link) }
             })
             .collect();
         assert!(index.fold(&batch).is_empty());
@@ -219,4 +222,125 @@ fn a_view_stays_as_it_is_whatever_is_folded_after_it() {
             assert!(said_by(view, &streams) == *said, "round {round}");
         }
     }
+}
+
+/// What a view says of some events up to a position, and of all their tags.
+fn sampled(view: &View, up_to: u64) -> Vec<String> {
+    let scattered = (0..40).map(|at| at * 3_331 + 1);
+    let ends = (0..4).flat_map(|at| [at * SEGMENT_LEN, at * SEGMENT_LEN + 1, at * SEGMENT_LEN + RUN_LEN]);
+    let positions = scattered.chain(ends).chain([up_to]).filter(|at| (1..=up_to).contains(at)).map(Position);
+    let mut said: Vec<String> = positions
+        .map(|position| {
+            let (part, slot) = view.locate(position).unwrap();
+            assert_eq!(part.position_at(slot), position);
+            let id = facts(position.0, 0, &[], None).event.event_id;
+            let closers: Vec<Edge> = view.knowledge().closers(position).copied().collect();
+            format!("{position} {:?} {:?} {closers:?}", view.position_of(&id), view.known_at(position))
+        })
+        .collect();
+    for tag in 0..5_u8 {
+        let term = TermField::Tag.term(&tag.to_string());
+        let holders = view.parts().map(|part| {
+            let below = part.slots_up_to(Position(up_to));
+            part.posting(&term).map_or(0, |slots| slots.range_cardinality(0..below))
+        });
+        said.push(format!("{tag} {}", holders.sum::<u64>()));
+    }
+    said
+}
+
+#[test]
+fn views_outlive_what_is_sealed_and_replaced_and_answer_alike() {
+    let event = |position: u64| {
+        let tags = [u8::try_from(position % 5).unwrap()];
+        facts(
+            position,
+            i32::try_from(position % 97).unwrap(),
+            &tags,
+            position.is_multiple_of(1_000).then_some(position / 2),
+        )
+    };
+    let all = 2 * SEGMENT_LEN + 3_000;
+    let index = Index::default();
+    let mut full = Vec::new();
+    for first in (1..=all).step_by(5_000) {
+        let batch: Vec<RecordedFacts> = (first..=all.min(first + 4_999)).map(event).collect();
+        full.extend(index.fold(&batch));
+    }
+    assert_eq!(full, [Position::ZERO, Position(SEGMENT_LEN)]);
+    let unsealed = index.view();
+    let expected = sampled(&unsealed, all);
+    let segment =
+        |base: Position| unsealed.tail().segment_after(base).map(|tail| Arc::new(Segment::of(&tail)));
+    let (first, second) = (segment(full[0]).unwrap(), segment(full[1]).unwrap());
+    assert_eq!(segment(Position(2 * SEGMENT_LEN)), None, "it is not whole");
+    assert!(index.seal(Arc::clone(&second)).is_empty(), "the one before comes first");
+    assert_eq!(index.seal(Arc::clone(&first)).len(), 32);
+    assert!(index.seal(first).is_empty(), "it is sealed");
+    let half_sealed = index.view();
+    assert_eq!(index.seal(second).len(), 32);
+    // A stream that has gone on since, of which older views know an earlier event.
+    index.fold(&(all + 1..=all + 10).map(event).collect::<Vec<_>>());
+    let sealed = index.view();
+    let stream = StreamName::from_recorded("s");
+    let last_of_stream = |view: &View| view.last_of_stream(&stream);
+    assert_eq!(last_of_stream(&sealed), Some(Position(all + 10)));
+    for view in [&unsealed, &half_sealed] {
+        assert_eq!((view.last(), last_of_stream(view)), (Position(all), Some(Position(all))));
+    }
+    for view in [&unsealed, &half_sealed, &sealed] {
+        assert_eq!(sampled(view, all), expected);
+    }
+    // Two events lose their tags: one of a segment, one of the last run.
+    let erased = [3_332, 2 * SEGMENT_LEN + 2_500];
+    for base in [0, 2 * SEGMENT_LEN] {
+        let mut rebuilt = Tail::after(Position(base));
+        for position in base + 1..=(base + SEGMENT_LEN).min(all + 10) {
+            let mut facts = event(position);
+            if erased.contains(&position) {
+                facts.event.terms = Terms::default();
+            }
+            assert!(rebuilt.fold(&facts));
+        }
+        index.replace(&rebuilt);
+    }
+    let replaced = index.view();
+    let tags =
+        |view: &View| view.parts().map(|part| part.posting_len(&TermField::Tag.term("2"))).sum::<u64>();
+    assert_eq!(erased.map(|position| position % 5), [2, 2]);
+    let holders = u64::try_from((1..=all + 10).filter(|position| position % 5 == 2).count()).unwrap();
+    assert_eq!((tags(&sealed), tags(&replaced)), (holders, holders - 2));
+    for view in [&unsealed, &half_sealed, &sealed] {
+        assert_eq!(sampled(view, all), expected);
+    }
+}
+
+#[test]
+fn an_event_that_is_repeated_without_end_has_all_its_repetitions() {
+    let edge = |carrier: u64, target: u64| Edge {
+        carrier: Position(carrier),
+        carrier_known_at: Timestamp(0),
+        link_type: LinkType::DuplicateOf,
+        target: Position(target),
+        target_known_at: Timestamp(0),
+    };
+    let mut knowledge = Knowledge::default();
+    // Two targets of one leaf by turns, and one beside its border.
+    for carrier in 1_000..1_600 {
+        knowledge.add(edge(carrier, [255, 3, 257][usize::try_from(carrier % 3).unwrap()]));
+    }
+    let before = knowledge.clone();
+    knowledge.add(edge(1_600, 3));
+    let carriers = |knowledge: &Knowledge, target: u64| {
+        knowledge.closers(Position(target)).map(|edge| edge.carrier.0).collect::<Vec<u64>>()
+    };
+    let expected = |rest: u64| (1_000..1_600).filter(|carrier| carrier % 3 == rest).collect::<Vec<u64>>();
+    for (target, rest) in [(255, 0), (3, 1), (257, 2), (4, 9)] {
+        assert_eq!(carriers(&before, target), expected(rest), "{target}");
+    }
+    assert_eq!(carriers(&knowledge, 3), [expected(1), vec![1_600]].concat());
+    let touched: Vec<u64> =
+        knowledge.touched(Position(3), Position(1_001)).map(|position| position.0).collect();
+    assert_eq!(touched, [255, 257, 1_000, 1_001]);
+    assert_eq!(knowledge.carried_by(Position(1_001)), [edge(1_001, 257)]);
 }

@@ -68,7 +68,7 @@ impl Knowledge {
 
     /// Gives the effective edges that close an event: corrections, supersessions and retractions of it.
     pub fn effective_closers(&self, position: Position, scope: Scope) -> impl Iterator<Item = Edge> {
-        effective_closers(position, scope, &|target| self.closers(target).to_vec()).into_iter()
+        effective_closers(position, scope, &|target| self.closers(target).copied().collect()).into_iter()
     }
 }
 

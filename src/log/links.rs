@@ -136,7 +136,7 @@ impl Admission {
 
     /// Gives the knowledge links to an event: recorded, staged, or of earlier events of the request.
     fn edges_to(&self, own: &Own<'_>, target: Position) -> Vec<Edge> {
-        let recorded = self.view.knowledge().closers(target).iter().chain(self.stage.edges_to(target));
+        let recorded = self.view.knowledge().closers(target).chain(self.stage.edges_to(target));
         recorded.chain(own.edges.iter().filter(|edge| edge.target == target)).copied().collect()
     }
 

@@ -40,11 +40,13 @@ impl Sealer {
             drop(tail);
             self.store(&segment);
             let number = segment.base().0 / SEGMENT_LEN;
-            self.index.seal(segment);
+            let runs = self.index.seal(segment);
             // Last: it reads the journal again, and nothing waits for it.
             if let Err(error) = self.proofs.seal(number) {
                 warn!(error = causes(&error), number, "root of a segment not computed");
             }
+            // The writer has given its view back by now, so most likely the runs are freed here.
+            drop(runs);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The log over a journal in memory: what a real disk gives too rarely.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::*;
 use crate::clock::Manual;
@@ -77,7 +78,8 @@ async fn a_query_that_still_looks_keeps_no_append_waiting() {
     append(&log, 1).await.unwrap();
     let before = log.index().view();
     for id in 2..=5 {
-        append(&log, id).await.unwrap();
+        // So that it fails instead of waiting for ever.
+        tokio::time::timeout(Duration::from_secs(60), append(&log, id)).await.unwrap().unwrap();
     }
     let first = EventId::from_uuid(uuid::Uuid::from_u128(1));
     let last = EventId::from_uuid(uuid::Uuid::from_u128(5));

@@ -28,8 +28,8 @@ pub struct Found {
 }
 
 impl Found {
-    /// Gives what was found in the `len` positions after one, of which 65,536 or a whole part of them stand together; the
-    /// first has the slot 0.
+    /// Gives what was found in the `len` positions after `base`; the first has the slot 0. `base` is a multiple of 65,536, or
+    /// all of them lie before the next one.
     #[must_use]
     pub fn slots(&self, base: Position, len: u32) -> RoaringBitmap {
         let Some(part) = self.parts.get(&(base.0 / PART_LEN)) else {

@@ -61,9 +61,9 @@ impl<'a> Changes<'a> {
         };
         let end = part.slots_up_to(self.up_to);
         let mut found = self.matching(part).clone();
-        let touched = (part.slots_up_to(after)..end)
-            .filter(|slot| view.knowledge().is_touched(part.base().plus(u64::from(*slot) + 1)));
-        found.extend(touched);
+        for position in view.knowledge().touched(after, part.base().plus(u64::from(end))) {
+            found.extend(u32::try_from(position.0 - part.base().0 - 1));
+        }
         if let Some(posting) = part.posting(&TermField::Stream.term(stream)) {
             found |= posting.as_ref();
         }

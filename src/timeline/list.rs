@@ -57,7 +57,7 @@ pub fn list(view: &View, request: &ListRequest) -> Listed {
         }
         let position = part.position_at(slot);
         let touched = status != Status::Current || !view.knowledge().carried_by(position).is_empty();
-        let history = touched || !view.knowledge().closers(position).is_empty();
+        let history = touched || view.knowledge().closers(position).next().is_some();
         let version_count = if history { judge.version_count(position) } else { 1 };
         entries.push(Entry { position, status, certainty, version_count });
         keys.push(request.order.key(&request.filter, part, slot));

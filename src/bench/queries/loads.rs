@@ -111,6 +111,8 @@ async fn one(
         Work::Append(load) => append::measure(address, templates, load, window).await,
         Work::Subscribe => latency::measure(address, templates, window).await,
         Work::ReadAll => read::from_the_beginning(address, window).await,
-        Work::Sync { .. } | Work::Fold | Work::ReadRare => Err(BenchError::Fault("no load of a store")),
+        Work::Sync { .. } | Work::Fold { .. } | Work::ReadRare => {
+            Err(BenchError::Fault("no load of a store"))
+        }
     }
 }

@@ -13,9 +13,9 @@ use crate::log::error::ReadError;
 use crate::projection::{Events, of_kind, streams_of};
 use crate::timeline::Judge;
 
-/// Up to so many matches in a part, the names of their streams are read from the log; beyond, the index gives them, which
-/// goes through the names of all streams of the part.
-const READ_MAX: u64 = 250;
+/// Where no more than one in so many events of a part matches, the names of their streams are read from the log; where
+/// more do, the index gives them, which goes through the names of all streams of the part.
+const READ_ONE_IN: u64 = 256;
 /// Up to so many streams are looked up by name; beyond, the names of all streams of a part are gone through.
 const LOOKED_UP_MAX: usize = 1_000;
 
@@ -40,7 +40,7 @@ pub fn streams_with(log: &Log, filter: &Filter, scope: Scope) -> Result<BTreeSet
             for slot in closed {
                 found.remove(u32::from(slot));
             }
-            if found.len() <= READ_MAX {
+            if found.len() * READ_ONE_IN <= u64::from(part.len()) {
                 few.extend(slots_of(&found).map(|slot| part.position_at(slot)));
                 continue;
             }

@@ -86,7 +86,7 @@ pub fn dependents(
     query: &Dependents,
     mut offer: impl FnMut(Dependent) -> bool,
 ) -> Result<bool, DependentsError> {
-    let mut walk = Walk { log, query, events: Events::of(log), seen: BTreeSet::new(), listed: None };
+    let mut walk = Walk { log, query, events: Events::of(log), seen: BTreeSet::new() };
     let (mut ids, mut level) = walk.begin();
     let first = u32::from(ids.is_some());
     for distance in first..=query.depth {
@@ -111,8 +111,6 @@ struct Walk<'a> {
     query: &'a Dependents,
     events: Events,
     seen: BTreeSet<Position>,
-    /// What the filter takes of the part that begins after a position.
-    listed: Option<(Position, RoaringBitmap)>,
 }
 
 impl Walk<'_> {
@@ -191,9 +189,10 @@ impl Walk<'_> {
         if query.after.is_some_and(|(passed, _)| passed > distance) {
             return Ok(true);
         }
+        let listed = self.listed(level);
         for (position, links) in level {
             let position = *position;
-            if query.after.is_some_and(|after| after >= (distance, position)) || !self.is_listed(position) {
+            if query.after.is_some_and(|after| after >= (distance, position)) || !listed.contains(&position) {
                 continue;
             }
             let event = self.events.get(position)?;
@@ -205,19 +204,27 @@ impl Walk<'_> {
         Ok(true)
     }
 
-    /// Tells whether the filter takes an event.
-    fn is_listed(&mut self, position: Position) -> bool {
-        if self.query.filter.is_all() {
-            return true;
+    /// Gives the events of a level that the filter takes. All are looked at in one view: a part that is sealed meanwhile has
+    /// other slots.
+    fn listed(&self, level: &Level) -> BTreeSet<Position> {
+        let Dependents { filter, scope, .. } = self.query;
+        if filter.is_all() {
+            return level.keys().copied().collect();
         }
         let view = self.log.index().view();
-        let Some((part, slot)) = view.locate(position) else { return false };
-        let held = self.listed.take().filter(|(base, _)| *base == part.base());
-        let (base, slots) = held.unwrap_or_else(|| {
-            (part.base(), self.query.filter.slots(part, part.slots_up_to(self.query.scope.as_of)))
-        });
-        let is_listed = slots.contains(u32::from(slot));
-        self.listed = Some((base, slots));
-        is_listed
+        let mut listed = BTreeSet::new();
+        let mut held: Option<(Position, RoaringBitmap)> = None;
+        for position in level.keys() {
+            let Some((part, slot)) = view.locate(*position) else { continue };
+            let (base, slots) = held
+                .take()
+                .filter(|(base, _)| *base == part.base())
+                .unwrap_or_else(|| (part.base(), filter.slots(part, part.slots_up_to(scope.as_of))));
+            if slots.contains(u32::from(slot)) {
+                listed.insert(*position);
+            }
+            held = Some((base, slots));
+        }
+        listed
     }
 }
