@@ -7,8 +7,13 @@ use std::{env, fs};
 use prost_types::FileDescriptorSet;
 use prost_types::field_descriptor_proto::Type;
 
-/// Messages whose `events` stay encoded.
-const BATCHES: [&str; 3] = ["EventBatch", "AppendEventsRequest", "AppendStreamRequest"];
+/// Messages, and which of their fields stay encoded.
+const ENCODED: [(&str, &str); 4] = [
+    ("EventBatch", "events"),
+    ("AppendEventsRequest", "events"),
+    ("AppendStreamRequest", "events"),
+    ("Entry", "event"),
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
@@ -48,16 +53,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Leaves the events of batches encoded, in the generated structs alone: a message and bytes are written alike. A batch
-/// of what is recorded is copied to clients, and both sides decode events one at a time: the parts of a hundred events
-/// would lie in a megabyte of memory that no cache holds until the last is read.
+/// Leaves the events of batches and entries encoded, in the generated structs alone: a message and bytes are written alike.
+/// What is recorded is copied to clients, and both sides decode events one at a time: the parts of a hundred events would
+/// lie in a megabyte of memory that no cache holds until the last is read.
 fn with_encoded_events(mut files: FileDescriptorSet) -> FileDescriptorSet {
     let messages = files.file.iter_mut().flat_map(|file| &mut file.message_type);
-    let batches = messages.filter(|message| BATCHES.contains(&message.name()));
-    let fields = batches.flat_map(|batch| &mut batch.field);
-    for field in fields.filter(|field| field.name() == "events") {
-        field.set_type(Type::Bytes);
-        field.type_name = None;
+    for message in messages {
+        let name = message.name().to_owned();
+        for field in &mut message.field {
+            if ENCODED.contains(&(&name, field.name())) {
+                field.set_type(Type::Bytes);
+                field.type_name = None;
+            }
+        }
     }
     files
 }

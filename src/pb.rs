@@ -6,7 +6,6 @@
     missing_docs,
     clippy::missing_errors_doc,
     clippy::too_many_lines,
-    clippy::large_enum_variant,
     clippy::allow_attributes_without_reason,
     reason = "generated code"
 )]
@@ -27,6 +26,16 @@ impl EventBatch {
     /// [`DecodeError`](prost::DecodeError) when one is no event.
     pub fn decoded(&self) -> Result<Vec<Event>, prost::DecodeError> {
         self.events.iter().map(|event| prost::Message::decode(event.clone())).collect()
+    }
+}
+
+impl Entry {
+    /// Decodes the event.
+    ///
+    /// # Errors
+    /// [`DecodeError`](prost::DecodeError) when it is none.
+    pub fn decoded(&self) -> Result<Event, prost::DecodeError> {
+        prost::Message::decode(self.event.clone())
     }
 }
 

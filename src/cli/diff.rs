@@ -66,7 +66,7 @@ impl Diff {
                 if context.json {
                     output::line(json::to_line(difference)?)?;
                 } else {
-                    rows.add_row(row(difference));
+                    rows.add_row(row(difference)?);
                 }
             }
             request.page_token.clone_from(&page.next_page_token);
@@ -108,12 +108,12 @@ fn scope(position: Option<u64>, known_at: Option<Timestamp>) -> Option<Scope> {
         .then(|| Scope { as_of_position: position.unwrap_or_default(), known_at })
 }
 
-fn row(difference: &EntryDifference) -> Vec<String> {
-    let event = |entry: &Option<Entry>| entry.as_ref().and_then(|entry| entry.event.clone());
+fn row(difference: &EntryDifference) -> Result<Vec<String>, Failure> {
+    let event = |entry: &Option<Entry>| entry.as_ref().map(status::event_of).transpose();
     let title = |event: &Option<Event>| {
         event.as_ref().map_or_else(String::new, |event| output::plain(&event.title).into_owned())
     };
-    let (before, after) = (event(&difference.before), event(&difference.after));
+    let (before, after) = (event(&difference.before)?, event(&difference.after)?);
     let shown = after.as_ref().or(before.as_ref()).map_or_else(String::new, table::valid_time);
     let change = match difference.change() {
         Change::Unspecified => "",
@@ -129,7 +129,7 @@ fn row(difference: &EntryDifference) -> Vec<String> {
     let sources: std::collections::BTreeSet<String> =
         sources.map(|source| output::plain(source).into_owned()).collect();
     let sources = sources.into_iter().collect::<Vec<_>>().join("\n");
-    vec![change.to_owned(), shown, title(&before), title(&after), causes.join("\n"), sources]
+    Ok(vec![change.to_owned(), shown, title(&before), title(&after), causes.join("\n"), sources])
 }
 
 /// Says what an event did: its link and position, and whether it is what no longer counts.
@@ -143,13 +143,15 @@ fn cause(cause: &DifferenceCause) -> String {
 
 #[cfg(test)]
 mod tests {
+    use prost::Message as _;
+
     use super::*;
 
     #[test]
     fn a_row_tells_what_changed_and_who_says_so() {
         let entry = |title: &str| {
             let event = Event { title: title.to_owned(), ..Event::default() };
-            Some(Entry { event: Some(event), ..Entry::default() })
+            Some(Entry { event: event.encode_to_vec().into(), ..Entry::default() })
         };
         let cause = DifferenceCause {
             position: 2,
@@ -165,7 +167,10 @@ mod tests {
             omitted_cause_count: 3,
         };
         let because = "SUPERSEDES at position 2\nand 3 more";
-        assert_eq!(row(&difference), ["changed", "", "12,301", "12,658", because, "source:a\u{FFFD}"]);
+        assert_eq!(
+            row(&difference).unwrap(),
+            ["changed", "", "12,301", "12,658", because, "source:a\u{FFFD}"]
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 
 use super::exit::Exit;
 use super::failure::{Failure, chain};
-use crate::pb::{Event, EventBatch};
+use crate::pb::{Entry, Event, EventBatch};
 
 /// The domain of the reasons in `annals.v1.ErrorReason`.
 const DOMAIN: &str = "annals.v1";
@@ -45,9 +45,19 @@ pub fn failure_at(status: &Status, place: impl Fn(&str) -> String) -> Failure {
 /// # Errors
 /// [`Failure`] when one is no event: the server is at fault.
 pub fn decoded(batch: &EventBatch) -> Result<Vec<Event>, Failure> {
-    batch.decoded().map_err(|error| {
-        Failure::new(Exit::of_code(Code::Internal), format!("the server sent what is no event: {error}"))
-    })
+    batch.decoded().map_err(|error| no_event(&error))
+}
+
+/// Decodes the event of an entry.
+///
+/// # Errors
+/// [`Failure`] when it is none: the server is at fault.
+pub fn event_of(entry: &Entry) -> Result<Event, Failure> {
+    entry.decoded().map_err(|error| no_event(&error))
+}
+
+fn no_event(error: &prost::DecodeError) -> Failure {
+    Failure::new(Exit::of_code(Code::Internal), format!("the server sent what is no event: {error}"))
 }
 
 /// Lists violations, preconditions, resources and facts, one a line.

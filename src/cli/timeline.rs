@@ -10,7 +10,7 @@ use super::query_args::{ScopeArgs, WindowArgs};
 use super::{Context, json, output, status, table};
 use crate::pb::list_entries_request::Order;
 use crate::pb::timeline_service_client::TimelineServiceClient;
-use crate::pb::{Entry, Event, ListEntriesRequest, ListEntriesResponse};
+use crate::pb::{Entry, ListEntriesRequest, ListEntriesResponse};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -100,7 +100,7 @@ impl Timeline {
                 if context.json {
                     output::line(json::to_line(entry)?)?;
                 } else {
-                    rows.add_row(row(entry));
+                    rows.add_row(row(entry)?);
                 }
             }
         }
@@ -171,24 +171,26 @@ impl Pages {
     }
 }
 
-fn row(entry: &Entry) -> Vec<String> {
-    let none = Event::default();
-    let event = entry.event.as_ref().unwrap_or(&none);
+fn row(entry: &Entry) -> Result<Vec<String>, Failure> {
+    let event = &status::event_of(entry)?;
     let versions =
         if entry.version_count > 1 { format!(" ({} versions)", entry.version_count) } else { String::new() };
-    vec![
+    Ok(vec![
         table::valid_time(event),
         output::plain(&event.title).into_owned(),
         table::kind(event),
         format!("{}{versions}", table::status(entry.status())),
         table::source(event),
         event.position.to_string(),
-    ]
+    ])
 }
 
 #[cfg(test)]
 mod tests {
+    use prost::Message as _;
+
     use super::*;
+    use crate::pb::Event;
 
     fn page(entries: usize, token: &str) -> ListEntriesResponse {
         ListEntriesResponse {
@@ -218,7 +220,8 @@ mod tests {
     fn rows_hold_what_people_look_for() {
         let title = "A\ttitle".to_owned();
         let event = Event { title, position: 7, ..Event::default() };
-        let entry = Entry { event: Some(event), status: 1, version_count: 2, ..Entry::default() };
-        assert_eq!(row(&entry), ["", "A\u{FFFD}title", "", "current (2 versions)", "", "7"]);
+        let event = event.encode_to_vec().into();
+        let entry = Entry { event, status: 1, version_count: 2, ..Entry::default() };
+        assert_eq!(row(&entry).unwrap(), ["", "A\u{FFFD}title", "", "current (2 versions)", "", "7"]);
     }
 }

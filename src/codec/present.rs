@@ -26,10 +26,18 @@ pub use super::stored::StoredError as PresentError;
 /// # Errors
 /// [`PresentError`] when the bytes are no event.
 pub fn present(record: &Record) -> Result<pb::Event, PresentError> {
+    // From shared bytes, so that the values of bytes fields are not copied.
+    pb::Event::decode(encoded(record)?).map_err(|cause| error(record, cause.to_string()))
+}
+
+/// Gives a recorded event with every derived field, encoded.
+///
+/// # Errors
+/// As [`present`].
+pub fn encoded(record: &Record) -> Result<Bytes, PresentError> {
     let mut bytes = Vec::with_capacity(2 * record.content.len());
     write(record, &mut bytes)?;
-    // From shared bytes, so that the values of bytes fields are not copied.
-    pb::Event::decode(Bytes::from(bytes)).map_err(|cause| error(record, cause.to_string()))
+    Ok(bytes.into())
 }
 
 /// Writes an encoded `annals.v1.Event` with every derived field behind other bytes.

@@ -37,7 +37,7 @@ impl Context {
         for difference in &found.differences {
             let mut entry = |entry: Option<&Entry>| {
                 let read = |entry: &Entry| {
-                    self.read_event(&mut reader, entry.position).map(|event| encode::entry(entry, event))
+                    self.read_encoded(&mut reader, entry.position).map(|event| encode::entry(entry, event))
                 };
                 entry.map(read).transpose()
             };

@@ -1,5 +1,6 @@
 //! Records as the messages that clients see.
 
+use bytes::Bytes;
 use tonic::Status;
 
 use super::Context;
@@ -18,6 +19,14 @@ impl Context {
         present(record).map_err(|error| self.read_failed(&error.into()))
     }
 
+    /// Gives a record as an encoded event.
+    ///
+    /// # Errors
+    /// As [`Context::event`].
+    pub fn encoded(&self, record: &Record) -> Result<Bytes, Status> {
+        present::encoded(record).map_err(|error| self.read_failed(&error.into()))
+    }
+
     /// Gives records as a batch of events.
     ///
     /// # Errors
@@ -34,5 +43,14 @@ impl Context {
     pub fn read_event(&self, reader: &mut Reader, position: Position) -> Result<pb::Event, Status> {
         let record = reader.record(position).map_err(|error| self.read_failed(&error))?;
         self.event(&record)
+    }
+
+    /// Reads an event, encoded.
+    ///
+    /// # Errors
+    /// As [`Context::read_event`].
+    pub fn read_encoded(&self, reader: &mut Reader, position: Position) -> Result<Bytes, Status> {
+        let record = reader.record(position).map_err(|error| self.read_failed(&error))?;
+        self.encoded(&record)
     }
 }

@@ -161,7 +161,7 @@ impl Context {
         let mut next = listed.next;
         let mut before: Option<Key> = None;
         for (entry, key) in listed.entries.iter().zip(&listed.keys) {
-            let event = self.read_event(&mut reader, entry.position)?;
+            let event = self.read_encoded(&mut reader, entry.position)?;
             let relevance = if ranked { encode::relevance(key.value) } else { 0.0 };
             if !page.push(pb::Entry { relevance, ..encode::entry(entry, event) }) {
                 next = before;

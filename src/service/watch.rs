@@ -99,7 +99,7 @@ impl Context {
     }
 
     fn entry(&self, entry: &Entry, record: &Record) -> Result<pb::Entry, Status> {
-        Ok(encode::entry(entry, self.event(record)?))
+        Ok(encode::entry(entry, self.encoded(record)?))
     }
 
     fn changed(&self, changed: Changed) -> Result<pb::EntryChange, Status> {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::codec::check::moment_of;
 use crate::codec::stored::caveat_of;
 use crate::domain::{EventId, LinkType, Position, StoreId, Timestamp};
@@ -170,9 +172,9 @@ pub fn status(status: Status) -> pb::entry::Status {
     }
 }
 
-/// Writes an entry.
+/// Writes an entry of an encoded event.
 #[must_use]
-pub fn entry(entry: &Entry, event: pb::Event) -> pb::Entry {
+pub fn entry(entry: &Entry, event: Bytes) -> pb::Entry {
     use pb::valid_window::Match;
     let certainty = match entry.certainty {
         Certainty::May => Match::May,
@@ -180,7 +182,7 @@ pub fn entry(entry: &Entry, event: pb::Event) -> pb::Entry {
     };
     pb::Entry {
         relevance: 0.0,
-        event: Some(event),
+        event,
         status: status(entry.status).into(),
         r#match: certainty.into(),
         version_count: i32::try_from(entry.version_count).unwrap_or(i32::MAX),

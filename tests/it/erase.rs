@@ -87,7 +87,7 @@ async fn listed(server: &Server, filter: Value) -> Vec<String> {
     let request: pb::ListEntriesRequest =
         crate::events::message("annals.v1.ListEntriesRequest", &json!({"filter": filter}));
     let page = server.timeline().await.list_entries(request).await.unwrap().into_inner();
-    page.entries.into_iter().map(|entry| entry.event.unwrap().id).collect()
+    page.entries.into_iter().map(|entry| entry.decoded().unwrap().id).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -127,7 +127,7 @@ fn side(entry: Option<&pb::Entry>) -> Side {
     let entry = entry?;
     assert_eq!(entry.status(), pb::entry::Status::Current);
     let certain = entry.r#match() == pb::valid_window::Match::Must;
-    Some((entry.event.as_ref().unwrap().position, certain, entry.version_count))
+    Some((entry.decoded().unwrap().position, certain, entry.version_count))
 }
 
 impl World {

@@ -32,7 +32,7 @@ async fn create(client: &mut Client, timeline: Value) -> pb::Timeline {
 
 async fn titles(client: &mut Client, question: Value) -> Vec<String> {
     let page = ask!(client, list_entries, ListEntriesRequest, question).unwrap();
-    page.entries.into_iter().map(|entry| entry.event.unwrap().title).collect()
+    page.entries.into_iter().map(|entry| entry.decoded().unwrap().title).collect()
 }
 
 fn tagged(title: &str, tag: &str) -> Value {

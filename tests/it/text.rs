@@ -10,7 +10,7 @@ use crate::harness::{Said, Server, append};
 async fn titles(server: &Server, question: &Value) -> Vec<String> {
     let request: pb::ListEntriesRequest = events::message("annals.v1.ListEntriesRequest", question);
     let page = server.timeline().await.list_entries(request).await.unwrap().into_inner();
-    page.entries.into_iter().map(|entry| entry.event.unwrap().title).collect()
+    page.entries.into_iter().map(|entry| entry.decoded().unwrap().title).collect()
 }
 
 fn text(words: &str) -> Value {

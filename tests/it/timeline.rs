@@ -17,8 +17,8 @@ async fn list(client: &mut Client, question: &Value) -> pb::ListEntriesResponse 
     client.list_entries(request).await.unwrap().into_inner()
 }
 
-fn titles(page: &pb::ListEntriesResponse) -> Vec<&str> {
-    page.entries.iter().map(|entry| entry.event.as_ref().unwrap().title.as_str()).collect()
+fn titles(page: &pb::ListEntriesResponse) -> Vec<String> {
+    page.entries.iter().map(|entry| entry.decoded().unwrap().title).collect()
 }
 
 fn between() -> Value {
@@ -74,7 +74,7 @@ async fn the_articles_timeline_differs_by_what_was_known() {
 }
 
 fn first_value(entry: &pb::Entry) -> String {
-    match entry.event.as_ref().unwrap().payload.as_ref().unwrap() {
+    match entry.decoded().unwrap().payload.as_ref().unwrap() {
         pb::event::Payload::StatisticalRelease(release) => {
             release.observations[0].value.as_ref().unwrap().value.clone()
         }

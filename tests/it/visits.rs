@@ -200,7 +200,7 @@ async fn visit_and_cultural_centre_are_overdue() {
     let plans = json!({"filter": {"modalities": ["PLANNED"]}, "valid": {"to": "2024-06"}});
     let plans = events::message::<pb::ListEntriesRequest>("annals.v1.ListEntriesRequest", &plans);
     let plans = server.timeline().await.list_entries(plans).await.unwrap().into_inner();
-    let plans = plans.entries.into_iter().map(|entry| entry.event.unwrap());
+    let plans = plans.entries.into_iter().map(|entry| entry.decoded().unwrap());
     let passed = plans.filter(|event| {
         let end = event.valid_time.as_ref().and_then(|span| span.latest_end);
         end.is_some_and(|end| (end.year, end.month, end.day) <= (2024, 6, 1))

@@ -46,7 +46,7 @@ impl Reader {
             match self.next().await {
                 Content::Entries(batch) => {
                     for entry in batch.entries {
-                        let position = entry.event.as_ref().unwrap().position;
+                        let position = entry.decoded().unwrap().position;
                         assert_eq!(self.entries.insert(position, entry), None, "sent twice");
                     }
                 }
@@ -67,7 +67,7 @@ impl Reader {
 
     fn fold(&mut self, change: pb::EntryChange) {
         assert!(self.seen.last().is_none_or(|last| change.position > *last), "a change comes again");
-        let at = |entry: &Option<pb::Entry>| entry.as_ref().unwrap().event.as_ref().unwrap().position;
+        let at = |entry: &Option<pb::Entry>| entry.as_ref().unwrap().decoded().unwrap().position;
         let by = |cause: &Option<pb::Closing>| {
             cause.as_ref().map_or(String::new(), |cause| cause.event_id.clone())
         };
@@ -102,7 +102,7 @@ async fn listed(client: &mut Client, question: Value) -> Vec<u64> {
     let question = with(with(question, "order", json!("RECORDED")), "pageSize", json!(1_000));
     let request: pb::ListEntriesRequest = events::message("annals.v1.ListEntriesRequest", &question);
     let page = client.list_entries(request).await.unwrap().into_inner();
-    page.entries.iter().map(|entry| entry.event.as_ref().unwrap().position).collect()
+    page.entries.iter().map(|entry| entry.decoded().unwrap().position).collect()
 }
 
 /// An event with a tag that may change what is believed of another.
