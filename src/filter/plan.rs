@@ -4,7 +4,7 @@ use roaring::RoaringBitmap;
 
 use super::{AmountRange, Asks, Filter, Needle, Text};
 use crate::domain::{Position, TermField};
-use crate::index::{Part, SEGMENT_LEN, View};
+use crate::index::{Part, SEGMENT_LEN, View, place_of};
 
 /// Clauses of more needles come last: to find out how rare they are would cost as much as to look them up.
 const ESTIMATED_NEEDLES_MAX: usize = 32;
@@ -160,8 +160,8 @@ impl Filter {
 }
 
 /// Gives the position before the first of the segment that a position stands in, or will.
-const fn segment_of(position: Position) -> Position {
-    Position(position.0.saturating_sub(1) / SEGMENT_LEN * SEGMENT_LEN)
+fn segment_of(position: Position) -> Position {
+    place_of(position).map_or(Position::ZERO, |(segment, _)| Position(segment * SEGMENT_LEN))
 }
 
 impl Asks {

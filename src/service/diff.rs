@@ -72,7 +72,7 @@ impl Context {
 
     /// Gives the id of an event.
     fn id_at(&self, reader: &mut Reader, position: Position) -> Result<String, Status> {
-        let record = reader.record(position).map_err(|error| self.read_failed(&error))?;
+        let record = self.read(reader, position)?;
         Ok(record.event_id.to_string())
     }
 

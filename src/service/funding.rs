@@ -109,7 +109,7 @@ impl Context {
         let mut reader = log.reader();
         for (same, positions) in answer.suspected_duplicates.iter_mut().zip(compared.alike) {
             for position in positions {
-                let record = reader.record(position).map_err(|error| self.read_failed(&error))?;
+                let record = self.read(&mut reader, position)?;
                 same.event_ids.push(record.event_id.to_string());
             }
         }

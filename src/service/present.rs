@@ -41,8 +41,7 @@ impl Context {
     /// # Errors
     /// DATA_LOSS or INTERNAL when it cannot be read.
     pub fn read_event(&self, reader: &mut Reader, position: Position) -> Result<pb::Event, Status> {
-        let record = reader.record(position).map_err(|error| self.read_failed(&error))?;
-        self.event(&record)
+        self.event(&self.read(reader, position)?)
     }
 
     /// Reads an event, encoded.
@@ -50,7 +49,14 @@ impl Context {
     /// # Errors
     /// As [`Context::read_event`].
     pub fn read_encoded(&self, reader: &mut Reader, position: Position) -> Result<Bytes, Status> {
-        let record = reader.record(position).map_err(|error| self.read_failed(&error))?;
-        self.encoded(&record)
+        self.encoded(&self.read(reader, position)?)
+    }
+
+    /// Reads a record.
+    ///
+    /// # Errors
+    /// DATA_LOSS or INTERNAL when it cannot be read.
+    pub fn read(&self, reader: &mut Reader, position: Position) -> Result<Record, Status> {
+        reader.record(position).map_err(|error| self.read_failed(&error))
     }
 }

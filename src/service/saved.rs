@@ -127,7 +127,7 @@ impl Context {
 
     /// Reads what an event says of a saved timeline; nothing where it is of no timeline's stream.
     fn recorded_at(&self, reader: &mut Reader, position: Position) -> Result<Option<Found>, Status> {
-        let record = reader.record(position).map_err(|error| self.read_failed(&error))?;
+        let record = self.read(reader, position)?;
         if !record.stream.as_str().starts_with(TIMELINES_PREFIX) {
             return Ok(None);
         }
@@ -300,7 +300,7 @@ impl Context {
         let after = match turn.after {
             // The token names the last timeline of the page before by an event of its stream.
             Some(key) => {
-                let record = reader.record(key.position).map_err(|error| self.read_failed(&error))?;
+                let record = self.read(&mut reader, key.position)?;
                 Some(record.stream.to_string())
             }
             None => None,

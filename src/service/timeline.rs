@@ -224,7 +224,7 @@ impl Context {
             return Ok(None);
         };
         let position: Position = position;
-        let record = reader.record(position).map_err(|error| self.read_failed(&error))?;
+        let record = self.read(reader, position)?;
         let event = self.event(&record)?;
         let sources = event.sources.into_iter().map(|source| source.id).filter(|id| !id.is_empty());
         Ok(Some((record.event_id, sources.collect())))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use annals::clock::Manual;
 use annals::domain::{Position, Revision, Timestamp};
-use annals::index::{SEGMENT_LEN, Scope};
+use annals::index::{RUN_LEN, SEGMENT_LEN, Scope};
 use annals::journal::Direction;
 use annals::log::{AppendRequest, BatchLimits, Log, LogConfig, OpenReport, Scan, VerifyEvent};
 use annals::pb;
@@ -228,11 +228,12 @@ fn count(log: &Log, model: &Model, generator: &mut Generator) {
     assert_eq!(found, model.count(&question, group_by, 50), "{group_by:?} {question:?}");
 }
 
-/// Reads some hundreds of positions, mostly over the border of two segments, in both directions.
+/// Reads some hundreds of positions, mostly over the border of two segments or runs, in both directions.
 fn read(log: &Log, model: &Model, generator: &mut Generator) {
     let (filter, known_at) = (generator.filter(model), generator.moment(model));
     let rng = &mut generator.rng;
-    let border = *rng.pick(&[SEGMENT_LEN, SEGMENT_LEN, 2 * SEGMENT_LEN, 300, EVENTS - 300]);
+    let run = 2 * SEGMENT_LEN + RUN_LEN;
+    let border = *rng.pick(&[SEGMENT_LEN, run, 2 * SEGMENT_LEN, 300, EVENTS - 300]);
     let (after, up_to) = (Position(border - rng.below(300)), Position(border + rng.below(300)));
     let expected = model.read(&filter, after, up_to, known_at);
     let limits = BatchLimits { records_max: 64, bytes_max: 1_000_000 };
