@@ -64,6 +64,22 @@ fn write_with<'a>(record: &'a Record, spans: &mut Spans<'a>, out: &mut Vec<u8>) 
 /// # Errors
 /// As [`present`].
 pub fn batch(records: &[Record]) -> Result<Vec<Bytes>, PresentError> {
+    let (bytes, ends) = packed(records)?;
+    Ok(parts(bytes, ends))
+}
+
+/// As [`batch`], in a piece of memory that has no room to spare.
+///
+/// # Errors
+/// As [`present`].
+pub fn batch_to_keep(records: &[Record]) -> Result<Vec<Bytes>, PresentError> {
+    let (mut bytes, ends) = packed(records)?;
+    bytes.shrink_to_fit();
+    Ok(parts(bytes, ends))
+}
+
+/// Writes recorded events one behind the other; says where each ends.
+fn packed(records: &[Record]) -> Result<(Vec<u8>, Vec<usize>), PresentError> {
     // What the server adds is about half of what was written.
     let written: usize = records.iter().map(|record| record.content.len()).sum();
     let mut bytes = Vec::with_capacity(written + written / 2 + 64 * records.len());
@@ -73,9 +89,13 @@ pub fn batch(records: &[Record]) -> Result<Vec<Bytes>, PresentError> {
         write_with(record, &mut spans, &mut bytes)?;
         ends.push(bytes.len());
     }
+    Ok((bytes, ends))
+}
+
+fn parts(bytes: Vec<u8>, ends: Vec<usize>) -> Vec<Bytes> {
     let bytes = Bytes::from(bytes);
     let mut begin = 0;
-    Ok(ends.into_iter().map(|end| bytes.slice(std::mem::replace(&mut begin, end)..end)).collect())
+    ends.into_iter().map(|end| bytes.slice(std::mem::replace(&mut begin, end)..end)).collect()
 }
 
 fn error(record: &Record, reason: String) -> PresentError {

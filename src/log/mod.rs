@@ -24,6 +24,7 @@ pub mod queue;
 pub mod reader;
 pub mod rebuild;
 pub mod recent;
+pub mod rendered;
 pub mod repair;
 pub mod restore;
 pub mod scan;
@@ -57,6 +58,7 @@ pub use proofs::Proofs;
 pub use queue::QueueLimits;
 pub use reader::Reader;
 pub use recent::Recent;
+pub use rendered::RenderedFrames;
 pub use restore::{RestoreError, restore};
 pub use scan::{Batch, BatchLimits, Scan};
 pub use verify::{Finding, VerifyEvent, VerifyReport, verify_directory};
@@ -80,6 +82,7 @@ pub struct Log {
     words: Arc<Engine>,
     signer: Signer,
     recent: Arc<Recent>,
+    rendered: Arc<RenderedFrames>,
     head: watch::Receiver<Head>,
     queue: Arc<Queue>,
     clock: Arc<dyn Clock>,
@@ -138,6 +141,12 @@ impl Log {
     #[must_use]
     pub fn recent(&self) -> &Recent {
         &self.recent
+    }
+
+    /// Gives the frames that are held as clients see them.
+    #[must_use]
+    pub fn rendered(&self) -> &RenderedFrames {
+        &self.rendered
     }
 
     /// Gives the clock.

@@ -15,6 +15,7 @@ use super::head::Head;
 use super::queue::{Queue, QueueLimits};
 use super::rebuild::{self, chain_at};
 use super::recent::Recent;
+use super::rendered::{RENDERED_BYTES_MAX, RenderedFrames};
 use super::seal::{FULL_SEGMENTS_MAX, Sealer};
 use super::sequencer::Sequencer;
 use super::words::WordKeeper;
@@ -167,6 +168,7 @@ impl Log {
         let (publish, head) = watch::channel(Head::from(tail));
         let queue = Arc::new(Queue::new(limits));
         let recent = Arc::new(Recent::default());
+        let rendered = Arc::new(RenderedFrames::new(RENDERED_BYTES_MAX));
         let (full_segments, to_seal) = sync_channel(FULL_SEGMENTS_MAX);
         let sequencer = Sequencer {
             journal: Arc::clone(&journal),
@@ -180,6 +182,7 @@ impl Log {
             sealing: Arc::clone(&sealing),
             reserve: reserve.clone(),
             recent: Arc::clone(&recent),
+            rendered: Arc::clone(&rendered),
         };
         let proofs = Arc::new(Proofs::new(Arc::clone(&journal), segments.clone()));
         let sealer = Sealer {
@@ -209,6 +212,7 @@ impl Log {
             words,
             signer,
             recent,
+            rendered,
             head,
             queue,
             clock,

@@ -26,13 +26,27 @@ impl Reader {
     /// # Errors
     /// [`ReadError`] when its frame is damaged, cannot be read, or is not there.
     pub fn record(&mut self, position: Position) -> Result<Record, ReadError> {
-        if let Some(record) = self.frame.as_ref().and_then(|frame| record_in(frame, position)) {
-            return Ok(record);
+        let frame = self.frame(position)?;
+        let at = position.0.checked_sub(frame.first().0).and_then(|at| usize::try_from(at).ok());
+        let record = at.and_then(|at| frame.records().get(at));
+        record.cloned().ok_or(ReadError::Missing(position))
+    }
+
+    /// Reads the frame that holds a position.
+    ///
+    /// # Errors
+    /// As [`Reader::record`].
+    pub fn frame(&mut self, position: Position) -> Result<&Frame, ReadError> {
+        if self.held(position).is_none() {
+            self.frame = Some(self.journal.frame_at(position)?.ok_or(ReadError::Missing(position))?);
         }
-        let frame = self.journal.frame_at(position)?.ok_or(ReadError::Missing(position))?;
-        let record = record_in(&frame, position).ok_or(ReadError::Missing(position));
-        self.frame = Some(frame);
-        record
+        self.held(position).ok_or(ReadError::Missing(position))
+    }
+
+    /// Gives the frame that was read last, if it holds a position.
+    #[must_use]
+    pub fn held(&self, position: Position) -> Option<&Frame> {
+        self.frame.as_ref().filter(|frame| (frame.first()..=frame.last()).contains(&position))
     }
 
     /// Gives the chain hash at a position; costs little where the record there was just read.
@@ -40,15 +54,9 @@ impl Reader {
     /// # Errors
     /// As [`Reader::record`].
     pub fn chain_at(&mut self, position: Position) -> Result<ChainHash, ReadError> {
-        let held = self.frame.as_ref().filter(|frame| frame.first() <= position && position <= frame.last());
-        match held {
+        match self.held(position) {
             Some(frame) => Ok(frame.chain_at(position)),
             None => chain_at(self.journal.as_ref(), position),
         }
     }
-}
-
-fn record_in(frame: &Frame, position: Position) -> Option<Record> {
-    let at = usize::try_from(position.0.checked_sub(frame.first().0)?).ok()?;
-    frame.records().get(at).cloned()
 }

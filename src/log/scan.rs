@@ -1,10 +1,15 @@
 //! Finds and reads matching records, a batch at a time: the one loop under reads and subscriptions.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
+
 use super::Log;
 use super::error::ReadError;
 use super::reader::Reader;
-use crate::codec::facts_of;
+use super::rendered::{Era, Rendered, RenderedEvent, recorded_bytes};
 use crate::codec::texts::Texts;
+use crate::codec::{facts_of, present};
 use crate::domain::{Position, Timestamp};
 use crate::filter::Filter;
 use crate::index::View;
@@ -14,38 +19,48 @@ use crate::search::document::Document;
 /// How much one batch may hold.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchLimits {
-    /// Most records.
-    pub records_max: usize,
-    /// Most content bytes; a single larger record is a batch of its own.
+    /// Most events.
+    pub events_max: usize,
+    /// Most bytes, by [`recorded_bytes`]; a single larger event is a batch of its own.
     pub bytes_max: usize,
 }
 
-/// Records found, in the order of the scan.
+/// Of so many positions that come next, at least half must be wanted for whole frames to be worth rendering.
+const RUN_MAX: usize = 64;
+/// Fewer tell nothing.
+const RUN_MIN: usize = 8;
+
+/// Events found, in the order of the scan.
 #[derive(Debug)]
 pub struct Batch {
-    /// The records.
-    pub records: Vec<Record>,
-    /// Positions, first and last, of whose events nothing is known any more: next in the scan, after the records.
+    /// The events as clients see them: each an encoded `annals.v1.Event` with every derived field.
+    pub events: Vec<Bytes>,
+    /// Positions, first and last, of whose events nothing is known any more: next in the scan, after the events.
     /// Whether they matched cannot be told, so every scan is told of them.
     pub lost: Option<(Position, Position)>,
     /// Every position up to this one was evaluated: it and all before it in the direction of the scan.
     pub evaluated: Position,
 }
 
-/// A walk over the records of a log that match.
+/// A walk over the events of a log that match.
 #[derive(Debug)]
 pub struct Scan {
     filter: Filter,
     known_at: Timestamp,
     direction: Direction,
     reader: Reader,
+    /// When it began to read with this reader.
+    era: Era,
+    /// Whether the frame that was read last had few events: those are not worth holding.
+    small: bool,
 }
 
 impl Scan {
-    /// Walks over records that match and could be known at a moment.
+    /// Walks over events that match and could be known at a moment.
     #[must_use]
     pub fn new(log: &Log, filter: Filter, known_at: Timestamp, direction: Direction) -> Self {
-        Self { filter, known_at, direction, reader: log.reader() }
+        let era = log.rendered().era();
+        Self { filter, known_at, direction, reader: log.reader(), era, small: false }
     }
 
     /// Gives what is looked for.
@@ -72,42 +87,98 @@ impl Scan {
         let bound = match (self.direction, self.next_lost(&view, from, bound)) {
             (_, None) => bound,
             (Direction::Forward, Some((first, last))) if first == from.next() => {
-                return Ok(Batch { records: Vec::new(), lost: Some((first, last)), evaluated: last });
+                return Ok(Batch { events: Vec::new(), lost: Some((first, last)), evaluated: last });
             }
             (Direction::Forward, Some((first, _))) => Position(first.0 - 1),
             (Direction::Backward, Some((first, last))) if last.next() == from => {
-                return Ok(Batch { records: Vec::new(), lost: Some((first, last)), evaluated: first });
+                return Ok(Batch { events: Vec::new(), lost: Some((first, last)), evaluated: first });
             }
             (Direction::Backward, Some((_, last))) => last.next(),
         };
-        let (positions, mut evaluated) = self.positions(&view, from, bound, limits.records_max);
+        let (positions, mut evaluated) = self.positions(&view, from, bound, limits.events_max);
         drop(view);
-        let mut records = Vec::with_capacity(positions.len());
-        let mut bytes = 0;
-        for position in positions {
-            let record = match self.reader.record(position) {
-                Ok(record) => record,
-                Err(error) if records.is_empty() => return Err(error),
+        self.begin_era(log);
+        // Up to where words were looked up, the plan has told all there is to tell of an event.
+        let judged_to = self.filter.words_known_to().unwrap_or(Position(u64::MAX));
+        let mut gathered = Gathered::default();
+        let mut frame = None;
+        for (at, position) in positions.iter().copied().enumerate() {
+            let read = if position <= judged_to {
+                self.read(log, position, ahead(&positions, at), &mut frame)
+            } else {
+                self.reader.record(position).map(Found::Record)
+            };
+            let found = match read {
+                Ok(found) => found,
+                Err(error) if gathered.is_empty() => return Err(error),
                 // What was read before the damage is given; the next call meets it again.
                 Err(_) => {
                     evaluated = self.before(position);
                     break;
                 }
             };
-            if !self.matches(&record)? {
+            if let Found::Record(record) = &found
+                && position > judged_to
+                && !self.matches(record)?
+            {
                 continue;
             }
-            bytes += record.content.len() + record.server_fields.len();
-            if bytes > limits.bytes_max && !records.is_empty() {
-                // The record that did not fit begins the next batch.
+            if !gathered.has_room(&found, limits) {
+                // The event that did not fit begins the next batch.
                 evaluated = self.before(position);
                 break;
             }
-            records.push(record);
+            gathered.push(found)?;
         }
-        Ok(Batch { records, lost: None, evaluated })
+        Ok(Batch { events: gathered.events()?, lost: None, evaluated })
     }
 
+    /// Forgets what it read before an erasure.
+    fn begin_era(&mut self, log: &Log) {
+        let era = log.rendered().era();
+        if era != self.era {
+            self.reader = log.reader();
+            self.era = era;
+        }
+    }
+
+    /// Reads an event: from the frame that was looked at last, from those that are held as clients see them, or from the
+    /// journal.
+    fn read(
+        &mut self,
+        log: &Log,
+        position: Position,
+        ahead: &[Position],
+        frame: &mut Option<Shared>,
+    ) -> Result<Found, ReadError> {
+        let holds = |frame: &Shared| frame.rendered.event(position).is_some();
+        if !frame.as_ref().is_some_and(holds) && self.reader.held(position).is_none() {
+            *frame = self.enter(log, position, ahead)?;
+        }
+        match frame.as_ref().and_then(|frame| frame.event(position)) {
+            Some(event) => Ok(Found::Rendered(event)),
+            None => self.reader.record(position).map(Found::Record),
+        }
+    }
+
+    /// Comes to a frame that is not read yet; gives it as clients see it where it is, or now comes to be, held so.
+    fn enter(
+        &mut self,
+        log: &Log,
+        position: Position,
+        ahead: &[Position],
+    ) -> Result<Option<Shared>, ReadError> {
+        let frames = log.rendered();
+        let held = if self.small { None } else { frames.at(position) };
+        if let Some(rendered) = held {
+            return Ok(Some(Shared { rendered, run: is_run(ahead) }));
+        }
+        let again = !self.small && is_run(ahead) && frames.is_wanted_again(position);
+        let frame = self.reader.frame(position)?;
+        self.small = frame.records().len() < RUN_MIN;
+        let rendered = if again { frames.keep(frame, self.era) } else { None };
+        Ok(rendered.map(|rendered| Shared { rendered, run: true }))
+    }
     /// Gives the chain hash at a position, from what the scan holds if it can.
     ///
     /// # Errors
@@ -116,11 +187,8 @@ impl Scan {
         self.reader.chain_at(position)
     }
 
-    /// Tells whether a record matches that the plan gave; of records up to where words were looked up it has told.
+    /// Tells whether a record has the words that are asked for, and all else.
     fn matches(&self, record: &Record) -> Result<bool, ReadError> {
-        if self.filter.words_known_to().is_none_or(|known| record.position <= known) {
-            return Ok(true);
-        }
         let words = Texts::of(record)?.map(|texts| Document::of(&texts));
         Ok(self.filter.matches(&facts_of(record)?.event, words.as_ref()))
     }
@@ -151,8 +219,116 @@ impl Scan {
             Direction::Forward => self.filter.matches_after(view, from, bound, count),
             Direction::Backward => self.filter.matches_before(view, from, bound, count),
         };
-        positions
-            .retain(|position| view.known_at(*position).is_some_and(|known_at| known_at <= self.known_at));
+        if self.known_at < Timestamp::MAX {
+            positions.retain(|position| {
+                view.known_at(*position).is_some_and(|known_at| known_at <= self.known_at)
+            });
+        }
         (positions, evaluated)
+    }
+}
+
+/// An event that was found.
+#[derive(Debug)]
+enum Found {
+    /// As clients see it.
+    Rendered(RenderedEvent),
+    /// As it is recorded.
+    Record(Record),
+}
+
+/// The events of a batch, in order.
+#[derive(Debug, Default)]
+struct Gathered {
+    events: Vec<Bytes>,
+    /// Those that come next: events in a row are rendered together.
+    records: Vec<Record>,
+    size: usize,
+}
+
+impl Gathered {
+    const fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.records.is_empty()
+    }
+
+    fn has_room(&self, found: &Found, limits: BatchLimits) -> bool {
+        self.is_empty() || self.size + found.size() <= limits.bytes_max
+    }
+
+    fn push(&mut self, found: Found) -> Result<(), ReadError> {
+        self.size += found.size();
+        match found {
+            Found::Record(record) => self.records.push(record),
+            Found::Rendered(event) => {
+                self.render()?;
+                self.events.push(event.bytes);
+            }
+        }
+        Ok(())
+    }
+
+    fn render(&mut self) -> Result<(), ReadError> {
+        if !self.records.is_empty() {
+            self.events.extend(present::batch(&self.records)?);
+            self.records.clear();
+        }
+        Ok(())
+    }
+
+    fn events(mut self) -> Result<Vec<Bytes>, ReadError> {
+        self.render()?;
+        Ok(self.events)
+    }
+}
+
+impl Found {
+    fn size(&self) -> usize {
+        match self {
+            Self::Rendered(event) => event.recorded,
+            Self::Record(record) => recorded_bytes(record),
+        }
+    }
+}
+
+/// A frame as clients see it, held by all who read it.
+#[derive(Debug)]
+struct Shared {
+    rendered: Arc<Rendered>,
+    /// Whether most of it is wanted.
+    run: bool,
+}
+
+impl Shared {
+    /// Gives an event of the frame: a part of it where most of it is wanted, else a copy, which does not keep the rest.
+    fn event(&self, position: Position) -> Option<RenderedEvent> {
+        let event = self.rendered.event(position)?;
+        let bytes = if self.run { event.bytes.clone() } else { Bytes::copy_from_slice(&event.bytes) };
+        Some(RenderedEvent { bytes, ..*event })
+    }
+}
+
+/// Gives the positions that come next; at the end of a batch, its last ones.
+fn ahead(positions: &[Position], at: usize) -> &[Position] {
+    positions.get(at.min(positions.len().saturating_sub(RUN_MIN))..).unwrap_or_default()
+}
+
+/// Tells whether positions begin with so many in a row that whole frames are worth rendering.
+fn is_run(positions: &[Position]) -> bool {
+    let run = positions.get(..RUN_MAX).unwrap_or(positions);
+    let reach = run.first().zip(run.last()).map_or(0, |(first, last)| first.0.abs_diff(last.0));
+    run.len() >= RUN_MIN && usize::try_from(reach).is_ok_and(|reach| reach < 2 * run.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_dense_in_either_direction() {
+        let every = |step| (1..=200_u64).step_by(step).map(Position).collect::<Vec<_>>();
+        let falling = |step| every(step).into_iter().rev().collect::<Vec<_>>();
+        assert!(is_run(&every(1)) && is_run(&falling(1)) && is_run(&every(1)[..RUN_MIN]));
+        assert!(is_run(&every(2)) && !is_run(&every(3)) && !is_run(&falling(20)));
+        assert!(!is_run(&[]) && !is_run(&every(1)[..RUN_MIN - 1]));
     }
 }

@@ -16,6 +16,7 @@ use super::head::Head;
 use super::queue::{Pending, PendingErase, Queue, Round};
 use super::reader::Reader;
 use super::recent::{self, Recent};
+use super::rendered::RenderedFrames;
 use super::stage::Stage;
 use crate::clock::Clock;
 use crate::codec::erased::Erasure;
@@ -42,6 +43,7 @@ pub struct Sequencer {
     pub(super) sealing: Arc<Mutex<()>>,
     pub(super) reserve: Option<Arc<Reserve>>,
     pub(super) recent: Arc<Recent>,
+    pub(super) rendered: Arc<RenderedFrames>,
 }
 
 /// Why a round could not be written.
@@ -115,6 +117,7 @@ impl Sequencer {
         }
         // Also where it failed halfway: what is read again is as it stands.
         self.recent.clear();
+        self.rendered.clear();
         done?;
         info!(%position, "the content of an event was erased");
         Ok(Erased { position, already: false })

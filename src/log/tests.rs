@@ -11,11 +11,11 @@ use crate::journal::MemoryJournal;
 use crate::journal::memory::CommitFault;
 use crate::pb;
 
-fn store() -> StoreId {
+pub(super) fn store() -> StoreId {
     StoreId::from_uuid(uuid::Uuid::from_u128(1))
 }
 
-fn open(journal: &MemoryJournal, clock: &Arc<Manual>) -> Log {
+pub(super) fn open(journal: &MemoryJournal, clock: &Arc<Manual>) -> Log {
     let journal: Arc<dyn Journal> = Arc::new(journal.clone());
     let parts = (Arc::clone(clock) as Arc<dyn Clock>, Arc::clone(clock) as Arc<dyn IdSource>);
     Log::over(journal, None, QueueLimits::default(), parts, &|_| {}).unwrap().0
@@ -41,7 +41,14 @@ fn proposal(log: &Log, id: u128, title: &str) -> Proposal {
 }
 
 pub(super) async fn append(log: &Log, id: u128) -> Result<Appended, AppendError> {
-    let events = vec![proposal(log, id, "title")];
+    append_all(log, id..=id).await
+}
+
+pub(super) async fn append_all(
+    log: &Log,
+    ids: impl IntoIterator<Item = u128>,
+) -> Result<Appended, AppendError> {
+    let events = ids.into_iter().map(|id| proposal(log, id, "title")).collect();
     log.append(AppendRequest { events, ..AppendRequest::default() }).await
 }
 

@@ -27,15 +27,6 @@ impl Context {
         present::encoded(record).map_err(|error| self.read_failed(&error.into()))
     }
 
-    /// Gives records as a batch of events.
-    ///
-    /// # Errors
-    /// As [`Context::event`].
-    pub fn batch(&self, records: &[Record]) -> Result<pb::EventBatch, Status> {
-        let events = present::batch(records).map_err(|error| self.read_failed(&error.into()))?;
-        Ok(pb::EventBatch { events })
-    }
-
     /// Reads an event.
     ///
     /// # Errors

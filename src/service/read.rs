@@ -15,7 +15,7 @@ use crate::wire::decode::ReadRequest;
 use crate::wire::encode;
 
 /// A batch of a read: about 256 KiB. Larger ones make nothing faster, but each of them holds up a thread for longer.
-const READ_BATCH: BatchLimits = BatchLimits { records_max: 4_096, bytes_max: 256 * 1_024 };
+const READ_BATCH: BatchLimits = BatchLimits { events_max: 4_096, bytes_max: 256 * 1_024 };
 
 /// A read under way.
 struct Progress {
@@ -49,8 +49,8 @@ impl Progress {
 
     /// Reads the next events, at most `count`, or learns of lost ones; nothing once the scan is done.
     fn next(&mut self, context: &Context, log: &Log, count: u64) -> Result<Option<Content>, Status> {
-        let records_max = usize::try_from(count).unwrap_or(usize::MAX).min(READ_BATCH.records_max);
-        let limits = BatchLimits { records_max, ..READ_BATCH };
+        let events_max = usize::try_from(count).unwrap_or(usize::MAX).min(READ_BATCH.events_max);
+        let limits = BatchLimits { events_max, ..READ_BATCH };
         while !self.is_done() {
             let batch = self.scan.next(log, self.from, self.bound, limits);
             let batch = batch.map_err(|error| context.read_failed(&error))?;
@@ -58,8 +58,8 @@ impl Progress {
             if let Some((first, last)) = batch.lost {
                 return Ok(Some(Content::Lost(encode::lost(first, last))));
             }
-            if !batch.records.is_empty() {
-                return Ok(Some(Content::Events(context.batch(&batch.records)?)));
+            if !batch.events.is_empty() {
+                return Ok(Some(Content::Events(pb::EventBatch { events: batch.events })));
             }
         }
         Ok(None)

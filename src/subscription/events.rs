@@ -3,14 +3,13 @@
 use bytes::Bytes;
 
 use super::driver::{Source, Step};
-use crate::codec::present;
 use crate::domain::{Position, Timestamp};
 use crate::filter::Filter;
 use crate::journal::{ChainHash, Direction};
 use crate::log::error::ReadError;
 use crate::log::{BatchLimits, Log, Scan};
 
-const LIMITS: BatchLimits = BatchLimits { records_max: 256, bytes_max: 256 * 1_024 };
+const LIMITS: BatchLimits = BatchLimits { events_max: 256, bytes_max: 256 * 1_024 };
 
 /// Most values of a filter that is looked at for each event.
 const OUTLOOK_VALUES_MAX: usize = 64;
@@ -36,7 +35,7 @@ impl Source for Events {
 
     fn next(&mut self, log: &Log, after: Position, up_to: Position) -> Result<Step<Self::Item>, ReadError> {
         let batch = self.0.next(log, after, up_to, LIMITS)?;
-        let item = (!batch.records.is_empty()).then(|| present::batch(&batch.records)).transpose()?;
+        let item = (!batch.events.is_empty()).then_some(batch.events);
         Ok(Step { item, lost: batch.lost, evaluated: batch.evaluated })
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use annals::pb;
 use annals::pb::condition::Condition as WireCondition;
@@ -63,9 +63,11 @@ pub async fn cancel(appends: u64, seed: u64) -> (u64, u64) {
     let mut program = serving(Program::start(scratch.path(), None));
     let notebook = Arc::new(Notebook::new(seed, &scratch.path().join("trace")));
     let cancelled = Arc::new(AtomicU64::new(0));
+    // What the last answer took, in microseconds: a commit takes as long as the machine lets it.
+    let usual = Arc::new(AtomicU64::new(1_000));
     let writers = (0..16).map(|writer| {
-        let (notebook, cancelled, address) =
-            (Arc::clone(&notebook), Arc::clone(&cancelled), program.address.clone());
+        let (notebook, cancelled, usual, address) =
+            (Arc::clone(&notebook), Arc::clone(&cancelled), Arc::clone(&usual), program.address.clone());
         tokio::spawn(async move {
             let mut client = program::client(&address).await.unwrap();
             let mut random = Random(seed ^ writer);
@@ -74,11 +76,18 @@ pub async fn cancel(appends: u64, seed: u64) -> (u64, u64) {
                 notebook.sent(key);
                 let events = events_of(seed, key);
                 let request = pb::AppendEventsRequest::of(events, Vec::new());
+                let begin = Instant::now();
                 let call = client.append_events(request);
-                // Every second writer lets go of its calls; a commit takes about as long as it waits.
-                let patience = if writer % 2 == 0 { 60_000_000 } else { random.below(3_000) };
-                match tokio::time::timeout(Duration::from_micros(patience), call).await {
-                    Ok(answer) => notebook.answered(key, answer.expect("nobody else is harmed").get_ref()),
+                // Every second writer lets go of its calls, about half of them before they are answered.
+                let patience = match writer % 2 {
+                    0 => Duration::from_mins(1),
+                    _ => Duration::from_micros(random.below(2 * usual.load(Ordering::SeqCst) + 1)),
+                };
+                match tokio::time::timeout(patience, call).await {
+                    Ok(answer) => {
+                        notebook.answered(key, answer.expect("nobody else is harmed").get_ref());
+                        usual.store(begin.elapsed().as_micros() as u64, Ordering::SeqCst);
+                    }
                     Err(_) => drop(cancelled.fetch_add(1, Ordering::SeqCst)),
                 }
             }

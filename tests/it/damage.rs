@@ -7,13 +7,15 @@ use std::sync::Arc;
 use annals::clock::System;
 use annals::domain::{Position, Timestamp};
 use annals::filter::Filter;
-use annals::journal::{Direction, Record, generation, salvage};
+use annals::journal::{Direction, generation, salvage};
 use annals::log::repair::{Remedy, RepairError, examine, repair};
 use annals::log::{BatchLimits, Log, LogConfig, Scan, VerifyEvent, verify_directory};
 use annals::pb;
 use annals::pb::event_log_service_client::EventLogServiceClient;
 use annals::pb::read_events_response::Content;
 use annals::pb::subscribe_events_response::Content as Followed;
+use bytes::Bytes;
+use prost::Message as _;
 use serde_json::json;
 use tonic::transport::Channel;
 
@@ -21,7 +23,7 @@ use crate::events::{id, simple, with};
 use crate::generate::Rng;
 use crate::harness::{Server, annals, append};
 
-const LIMITS: BatchLimits = BatchLimits { records_max: 64, bytes_max: 1 << 20 };
+const LIMITS: BatchLimits = BatchLimits { events_max: 64, bytes_max: 1 << 20 };
 
 type Files = BTreeMap<PathBuf, Vec<u8>>;
 
@@ -54,10 +56,10 @@ fn open(directory: &Path) -> Result<Log, annals::log::OpenError> {
     Log::open(&config(directory), Arc::new(System), Arc::new(System), &|_| {}).map(|(log, _)| log)
 }
 
-/// What a reader of everything gets: records, positions that are refused, and positions that it is told are lost.
+/// What a reader of everything gets: events, encoded, positions that are refused, and positions that it is told are lost.
 #[derive(Debug, Default, PartialEq)]
 struct Seen {
-    records: BTreeMap<u64, Record>,
+    events: BTreeMap<u64, Bytes>,
     refused: BTreeSet<u64>,
     lost: BTreeSet<u64>,
 }
@@ -72,15 +74,13 @@ fn read(log: &Log) -> Seen {
     while from < head {
         match scan.next(log, from, head, LIMITS) {
             Ok(batch) => {
-                seen.records.extend(batch.records.into_iter().map(|record| (record.position.0, record)));
+                let position = |event: &Bytes| pb::Event::decode(event.clone()).unwrap().position;
+                seen.events.extend(batch.events.into_iter().map(|event| (position(&event), event)));
                 seen.lost.extend(batch.lost.iter().flat_map(|(first, last)| first.0..=last.0));
                 from = batch.evaluated;
             }
             Err(ReadError::Journal(JournalError::Corrupt { first, last, .. })) => {
-                assert!(
-                    first.0 <= from.0 + LIMITS.records_max as u64 && last > from,
-                    "{first} {last} {from}"
-                );
+                assert!(first.0 <= from.0 + LIMITS.events_max as u64 && last > from, "{first} {last} {from}");
                 seen.refused.extend(from.0.max(first.0 - 1) + 1..=last.0.min(head.0));
                 from = last;
             }
@@ -137,7 +137,7 @@ async fn a_flipped_bit_anywhere_is_refused_told_and_mended_only_when_asked() {
     let root = tempfile::tempdir().unwrap();
     let directory = root.path().join("data");
     let sound = grown(&directory).await;
-    let original = read(&open(&directory).unwrap()).records;
+    let original = read(&open(&directory).unwrap()).events;
     let mut random = Rng::new(seed);
     let (mut unopened, mut refused, mut lost, mut harmless) = (0, 0, 0, 0);
     // Most frames stand in sled's log more than once, so that hardly a flipped bit loses an event.
@@ -161,12 +161,12 @@ async fn a_flipped_bit_anywhere_is_refused_told_and_mended_only_when_asked() {
                     Seen::default()
                 }
             };
-            let opened = !seen.records.is_empty();
-            for (position, record) in &seen.records {
-                assert_eq!(Some(record), original.get(position), "{what}: a damaged event was shown");
+            let opened = !seen.events.is_empty();
+            for (position, event) in &seen.events {
+                assert_eq!(Some(event), original.get(position), "{what}: a damaged event was shown");
             }
             if opened {
-                let told = seen.records.len() + seen.refused.len();
+                let told = seen.events.len() + seen.refused.len();
                 assert_eq!(told, original.len(), "{what}: neither shown nor refused");
                 refused += usize::from(!seen.refused.is_empty());
                 harmless += usize::from(seen.refused.is_empty());
@@ -190,12 +190,12 @@ async fn a_flipped_bit_anywhere_is_refused_told_and_mended_only_when_asked() {
             let (damage, _) = repair(&directory, Remedy::SetAside, &System).unwrap();
             let after = read(&open(&directory).unwrap());
             assert!(after.refused.is_empty(), "{what}: {:?}", after.refused);
-            for (position, record) in &after.records {
-                assert_eq!(Some(record), original.get(position), "{what}");
+            for (position, event) in &after.events {
+                assert_eq!(Some(event), original.get(position), "{what}");
             }
             let gone: BTreeSet<u64> = damage.lost.iter().flat_map(|run| run.first.0..=run.last.0).collect();
             assert_eq!(after.lost, gone, "{what}: what is lost is what was said");
-            assert_eq!(after.records.len() + gone.len(), original.len(), "{what}");
+            assert_eq!(after.events.len() + gone.len(), original.len(), "{what}");
             // A bit lies in one frame at most, and frames hold up to 64 events.
             assert!(gone.len() <= 64, "{what}: {} events lost", gone.len());
             lost += usize::from(!gone.is_empty());
@@ -382,7 +382,7 @@ async fn both_remedies_together_and_what_each_refuses() {
     let (damage, _) = repair(&data, Remedy::SetAsideAndTruncateEnd, &System).unwrap();
     assert_eq!((damage.events, damage.lost.len()), (60, 2));
     let seen = read(&open(&data).unwrap());
-    assert_eq!((seen.records.len(), seen.lost.len(), seen.refused.len()), (60, 10, 0));
+    assert_eq!((seen.events.len(), seen.lost.len(), seen.refused.len()), (60, 10, 0));
     let after = examine(&data, &System).unwrap();
     assert_eq!((after.lost.len(), after.last), (0, Position(70)), "a marker is a frame like any other");
 }

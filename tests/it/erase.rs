@@ -210,6 +210,32 @@ async fn a_follower_is_told_of_the_erasure_and_erased_events_keep_their_place_in
     assert!(!bytes.windows(RUN).any(|found| found == &markers(1)[0].as_bytes()[..RUN]));
 }
 
+/// What was read often is held in memory as clients see it; an erasure reaches that, too.
+#[tokio::test]
+async fn an_erased_event_is_not_read_from_memory_either() {
+    let server = Server::start();
+    let mut log = server.log().await;
+    let events: Vec<Value> = (1..=100).map(|number| marked(number, "s")).collect();
+    append(&mut log, &events).await.unwrap();
+    let betrayed = async |number: u64| {
+        let mut log = server.log().await;
+        let mut stream = log.read_events(pb::ReadEventsRequest::default()).await.unwrap().into_inner();
+        let mut bytes = Vec::new();
+        while let Some(message) = stream.message().await.unwrap() {
+            bytes.extend(message.encode_to_vec());
+        }
+        let marker = markers(number).remove(0);
+        bytes.windows(RUN).any(|found| found == &marker.as_bytes()[..RUN])
+    };
+    for _ in 0..3 {
+        assert!(betrayed(50).await);
+    }
+    server.admin().await.erase_event(order(50)).await.unwrap();
+    for _ in 0..3 {
+        assert!(!betrayed(50).await && betrayed(49).await && betrayed(51).await);
+    }
+}
+
 fn open(directory: &Path) -> Log {
     Log::open(&LogConfig::at(directory), Arc::new(System), Arc::new(System), &|_| {}).unwrap().0
 }

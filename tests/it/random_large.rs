@@ -11,6 +11,8 @@ use annals::log::{AppendRequest, BatchLimits, Log, LogConfig, OpenReport, Scan, 
 use annals::pb;
 use annals::pb::event::Payload;
 use annals::timeline::{self, CountRequest, ListRequest};
+use bytes::Bytes;
+use prost::Message as _;
 
 use super::START;
 use super::compare::{filter_of, window_of};
@@ -228,6 +230,10 @@ fn count(log: &Log, model: &Model, generator: &mut Generator) {
     assert_eq!(found, model.count(&question, group_by, 50), "{group_by:?} {question:?}");
 }
 
+fn position_of(event: &Bytes) -> Position {
+    Position(pb::Event::decode(event.clone()).unwrap().position)
+}
+
 /// Reads some hundreds of positions, mostly over the border of two segments or runs, in both directions.
 fn read(log: &Log, model: &Model, generator: &mut Generator) {
     let (filter, known_at) = (generator.filter(model), generator.moment(model));
@@ -236,12 +242,12 @@ fn read(log: &Log, model: &Model, generator: &mut Generator) {
     let border = *rng.pick(&[SEGMENT_LEN, run, 2 * SEGMENT_LEN, 300, EVENTS - 300]);
     let (after, up_to) = (Position(border - rng.below(300)), Position(border + rng.below(300)));
     let expected = model.read(&filter, after, up_to, known_at);
-    let limits = BatchLimits { records_max: 64, bytes_max: 1_000_000 };
+    let limits = BatchLimits { events_max: 64, bytes_max: 1_000_000 };
     let mut forward = Scan::new(log, filter_of(&filter), known_at, Direction::Forward);
     let (mut found, mut from) = (Vec::new(), after);
     while from < up_to {
         let batch = forward.next(log, from, up_to, limits).unwrap();
-        found.extend(batch.records.iter().map(|record| record.position));
+        found.extend(batch.events.iter().map(position_of));
         from = batch.evaluated;
     }
     assert_eq!(found, expected, "{filter:?}");
@@ -249,7 +255,7 @@ fn read(log: &Log, model: &Model, generator: &mut Generator) {
     let (mut found, mut from) = (Vec::new(), up_to.next());
     while from > after.next() {
         let batch = backward.next(log, from, after.next(), limits).unwrap();
-        found.extend(batch.records.iter().map(|record| record.position));
+        found.extend(batch.events.iter().map(position_of));
         from = batch.evaluated;
     }
     found.reverse();

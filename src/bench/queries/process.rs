@@ -1,4 +1,4 @@
-//! What the system says of another process: memory, processor time, bytes read from the disk.
+//! What the system says of another process: memory, processor time, bytes read from the disk; and of the processors.
 //!
 //! All of it is nothing where the system has no `/proc` (Linux, proc(5)).
 
@@ -8,6 +8,8 @@ use std::time::Duration;
 const TICKS: u64 = 100;
 /// Place of the time in user mode behind the name of the program, which ends with `)`; that in the kernel follows.
 const USER_TIME: usize = 11;
+/// Place of the stolen time in the counters of a processor.
+const STOLEN: usize = 7;
 
 /// The memory of a process, in bytes, and its threads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,6 +62,37 @@ fn cpu_of(stat: &str) -> Option<Duration> {
     Some(Duration::from_millis((user + kernel).checked_mul(1_000 / TICKS)?))
 }
 
+/// Processor time of all cores together since the system started, in ticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Processor {
+    all: u64,
+    /// Of it, what the host of this machine gave to others while this one had work.
+    stolen: u64,
+}
+
+impl Processor {
+    /// Reads the counters.
+    #[must_use]
+    pub fn now() -> Option<Self> {
+        Self::of(&std::fs::read_to_string("/proc/stat").ok()?)
+    }
+
+    fn of(stat: &str) -> Option<Self> {
+        let fields = stat.lines().find_map(|line| line.strip_prefix("cpu "))?;
+        // The time of guests behind these is counted in that of users already.
+        let ticks: Vec<u64> =
+            fields.split_whitespace().take(STOLEN + 1).map_while(|field| field.parse().ok()).collect();
+        Some(Self { all: ticks.iter().sum(), stolen: *ticks.get(STOLEN)? })
+    }
+
+    /// Gives what was stolen since an earlier look, in hundredths of all; nothing when no time passed.
+    #[must_use]
+    pub fn stolen_percent(self, before: Self) -> Option<f64> {
+        let all = self.all.checked_sub(before.all).filter(|ticks| *ticks > 0)?;
+        Some(self.stolen.saturating_sub(before.stolen) as f64 * 100.0 / all as f64)
+    }
+}
+
 /// Gives the bytes that a process had the disk read.
 #[must_use]
 pub fn bytes_read(pid: u32) -> Option<u64> {
@@ -86,6 +119,16 @@ mod tests {
         };
         assert_eq!(memory_of(status), Some(expected));
         assert_eq!(memory_of("Name:\tannals\n"), None);
+    }
+
+    #[test]
+    fn stolen_time_is_told_of_what_passed_between() {
+        let processor = |stat| Processor::of(stat).unwrap();
+        let before = processor("cpu  100 0 0 100 0 0 0 10 50 0\ncpu0 1 1 1 1 1 1 1 1 1 1\n");
+        let after = processor("cpu  180 0 0 110 0 0 0 20 90 0\n");
+        assert_eq!(after.stolen_percent(before), Some(10.0));
+        assert_eq!(before.stolen_percent(before), None);
+        assert_eq!(Processor::of("cpu  1 2 3"), None);
     }
 
     #[test]

@@ -80,6 +80,12 @@ impl Site {
         })
     }
 
+    /// Gives the directory that holds all of it.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
     /// Gives the data directory.
     #[must_use]
     pub fn data(&self) -> PathBuf {

@@ -127,7 +127,7 @@ impl Load {
             // A request that was sent is waited for: an append that nobody counted would be found at the head.
             match append::send(&mut client, request, events).await {
                 Ok(_) => {
-                    self.counters.appends.lock().add(watch.elapsed().saturating_sub(begin));
+                    self.counters.timed.lock().appends.add(watch.elapsed().saturating_sub(begin));
                     self.counters.appended.fetch_add(u64::from(batch), Ordering::Relaxed);
                 }
                 Err(error) => self.failed("append", &error).await,
@@ -189,7 +189,7 @@ impl Load {
             tokio::select! {
                 () = self.stop.cancelled() => return,
                 answer = client.unary(path, request.clone()) => match answer {
-                    Ok(_) => self.counters.queries.lock().add(watch.elapsed().saturating_sub(begin)),
+                    Ok(_) => self.counters.timed.lock().queries.add(watch.elapsed().saturating_sub(begin)),
                     Err(error) => self.failed("query", &error).await,
                 }
             }

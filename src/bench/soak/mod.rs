@@ -3,6 +3,7 @@
 //! What counts is not how fast the server is but whether it stays so: the first sixth of the run beside the last, and
 //! what each million events adds to memory and disk.
 
+pub mod disk;
 pub mod histogram;
 pub mod load;
 pub mod pace;
@@ -25,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use super::cell::Shape;
 use super::error::BenchError;
 use super::events::Templates;
-use super::queries::process;
+use super::queries::process::{self, Processor};
 use super::queries::serving::{Program, Site};
 use super::queries::space::Space;
 use super::run::directory;
@@ -147,8 +148,11 @@ fn under_load(
         usize::try_from(settings.duration.as_nanos() / every.as_nanos().max(1)).unwrap_or(usize::MAX);
     let _inside = clients.enter();
     let mut tasks = load.spawn(settings.clients);
+    let (directory, counters, stop) = (site.home().to_owned(), Arc::clone(&load.counters), load.stop.clone());
+    tasks.spawn(async move { disk::beside(&directory, &counters, &stop).await });
     let watch = Stopwatch::start();
     let mut before = Counted::default();
+    let mut processor = Processor::now();
     let mut samples = Vec::new();
     let mut broken = None;
     while samples.len() < wanted {
@@ -164,10 +168,12 @@ fn under_load(
             break;
         }
         let after = Counted::of(&load.counters, watch.elapsed());
-        let appends = std::mem::take(&mut *load.counters.appends.lock());
-        let queries = std::mem::take(&mut *load.counters.queries.lock());
-        let mut sample = Sample::between(before, after, &appends, &queries);
+        let timed = std::mem::take(&mut *load.counters.timed.lock());
+        let mut sample = Sample::between(before, after, &timed);
         before = after;
+        let now = Processor::now();
+        sample.stolen_percent = processor.zip(now).and_then(|(before, now)| now.stolen_percent(before));
+        processor = now;
         match clients.block_on(head(load.address)) {
             Ok(head) => sample.head = head,
             Err(error) => {
@@ -298,8 +304,9 @@ mod tests {
         assert!((last.head as f64) < 22.0 + 500.0 * (last.at_seconds + 1.0) + 102.0, "{last:?}");
         assert!(report.samples.iter().any(|sample| sample.append_p99_us.is_some()));
         assert!(report.samples.iter().any(|sample| sample.query_p99_us.is_some()));
+        assert!(report.samples.iter().any(|sample| sample.sync_p99_us.is_some()));
         assert_eq!(report.json()["samples"].as_array().unwrap().len(), 60);
-        assert_eq!(report.svg().matches("<polyline").count(), 9);
+        assert_eq!(report.svg().matches("<polyline").count(), 10);
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 

@@ -20,7 +20,7 @@ const BOTTOM: f64 = 44.0;
 const MINUTES_FROM: f64 = 180.0;
 const MIB: f64 = 1_024.0 * 1_024.0;
 /// Colours that people with any sight of colours can tell apart (Okabe and Ito, 2008).
-const COLOURS: [&str; 3] = ["#0072b2", "#d55e00", "#009e73"];
+const COLOURS: [&str; 4] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7"];
 
 /// How values become heights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +64,10 @@ const PANELS: [Panel; 4] = [
             Line { name: "append p99", value: |sample| sample.append_p99_us.map(|us| us / 1e3) },
             Line { name: "query p99", value: |sample| sample.query_p99_us.map(|us| us / 1e3) },
             Line { name: "append p50", value: |sample| sample.append_p50_us.map(|us| us / 1e3) },
+            Line {
+                name: "sync of a file beside, p99",
+                value: |sample| sample.sync_p99_us.map(|us| us / 1e3),
+            },
         ],
     },
     Panel {
@@ -261,14 +265,14 @@ mod tests {
         }
         assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
         assert_eq!(svg.matches(">time, minutes</text>").count(), 4);
-        assert_eq!(svg.matches("<polyline ").count(), 9);
+        assert_eq!(svg.matches("<polyline ").count(), 10);
         assert!(svg.contains("a &lt; b &amp; c"));
         assert!(svg.contains("resident (not known)"), "what is not known is told");
         let points = |at: usize| {
             let line = svg.lines().filter(|line| line.starts_with("<polyline")).nth(at).unwrap();
             line.split('"').nth(1).unwrap().split(' ').filter(|point| !point.is_empty()).count()
         };
-        assert_eq!((points(0), points(3), points(6)), (60, 59, 0));
+        assert_eq!((points(0), points(3), points(7)), (60, 59, 0));
         assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
     }
 

@@ -20,11 +20,20 @@ pub struct Counters {
     pub delivered: AtomicU64,
     /// Calls that failed.
     pub errors: AtomicU64,
-    /// How long appends took since the last sample.
-    pub appends: Mutex<Histogram>,
-    /// How long queries took since the last sample.
-    pub queries: Mutex<Histogram>,
+    /// What was timed since the last sample.
+    pub timed: Mutex<Timed>,
     first_error: Mutex<Option<String>>,
+}
+
+/// How long calls took, and the disk beside them.
+#[derive(Clone, Debug, Default)]
+pub struct Timed {
+    /// Appends.
+    pub appends: Histogram,
+    /// Queries.
+    pub queries: Histogram,
+    /// Appending a block to a file of its own and syncing it.
+    pub syncs: Histogram,
 }
 
 impl Counters {
@@ -100,6 +109,11 @@ pub struct Sample {
     pub delivered_per_second: f64,
     /// 99 of 100 queries took at most this, in microseconds; nothing where none ended.
     pub query_p99_us: Option<f64>,
+    /// 99 of 100 small writes to a file beside the server were synced in at most this, in microseconds.
+    pub sync_p99_us: Option<f64>,
+    /// Processor time that other guests of the machine's host took, in hundredths of all; nothing where the system does
+    /// not tell.
+    pub stolen_percent: Option<f64>,
     /// Resident memory of the server, in bytes; nothing where it is no process of its own.
     pub resident: Option<u64>,
     /// Of it, what is not of files.
@@ -117,17 +131,18 @@ pub struct Sample {
 impl Sample {
     /// Takes rates from two counts, and percentiles from what was timed between them.
     #[must_use]
-    pub fn between(before: Counted, after: Counted, appends: &Histogram, queries: &Histogram) -> Self {
+    pub fn between(before: Counted, after: Counted, timed: &Timed) -> Self {
         let seconds = after.at.saturating_sub(before.at).as_secs_f64().max(f64::MIN_POSITIVE);
         let rate = |before: u64, after: u64| after.saturating_sub(before) as f64 / seconds;
         Self {
             at_seconds: after.at.as_secs_f64(),
             appended_per_second: rate(before.appended, after.appended),
-            append_p50_us: appends.percentile_us(50),
-            append_p99_us: appends.percentile_us(99),
+            append_p50_us: timed.appends.percentile_us(50),
+            append_p99_us: timed.appends.percentile_us(99),
             read_per_second: rate(before.read, after.read),
             delivered_per_second: rate(before.delivered, after.delivered),
-            query_p99_us: queries.percentile_us(99),
+            query_p99_us: timed.queries.percentile_us(99),
+            sync_p99_us: timed.syncs.percentile_us(99),
             errors: after.errors.saturating_sub(before.errors),
             ..Self::default()
         }
@@ -140,7 +155,8 @@ impl Sample {
             "atSeconds": self.at_seconds, "appendedPerSecond": self.appended_per_second,
             "appendP50Us": self.append_p50_us, "appendP99Us": self.append_p99_us,
             "readPerSecond": self.read_per_second, "deliveredPerSecond": self.delivered_per_second,
-            "queryP99Us": self.query_p99_us, "residentBytes": self.resident,
+            "queryP99Us": self.query_p99_us, "syncP99Us": self.sync_p99_us,
+            "stolenPercent": self.stolen_percent, "residentBytes": self.resident,
             "anonymousBytes": self.anonymous, "threads": self.threads, "diskBytes": self.disk, "head": self.head,
             "errors": self.errors,
         })
@@ -153,12 +169,12 @@ mod tests {
 
     #[test]
     fn rates_are_of_the_stretch_and_not_of_the_run() {
-        let mut appends = Histogram::default();
-        appends.add(Duration::from_millis(1));
+        let mut timed = Timed::default();
+        timed.appends.add(Duration::from_millis(1));
         let before = Counted { at: Duration::from_secs(10), appended: 100, errors: 1, ..Counted::default() };
         let after =
             Counted { at: Duration::from_secs(12), appended: 300, read: 8, errors: 4, ..Counted::default() };
-        let sample = Sample::between(before, after, &appends, &Histogram::default());
+        let sample = Sample::between(before, after, &timed);
         assert_eq!(
             (sample.at_seconds, sample.appended_per_second, sample.read_per_second),
             (12.0, 100.0, 4.0)

@@ -74,6 +74,7 @@ impl Summary {
                 compared("read, events/s", |sample| Some(sample.read_per_second)),
                 compared("delivered, events/s", |sample| Some(sample.delivered_per_second)),
                 compared("query p99, µs", |sample| sample.query_p99_us),
+                compared("sync beside p99, µs", |sample| sample.sync_p99_us),
                 compared("resident memory, MiB", |sample| sample.resident.map(|bytes| bytes as f64 / MIB)),
                 compared("threads", |sample| sample.threads.map(|threads| threads as f64)),
             ],
