@@ -65,17 +65,16 @@ fn write_with<'a>(record: &'a Record, spans: &mut Spans<'a>, out: &mut Vec<u8>) 
 /// As [`present`].
 pub fn batch(records: &[Record]) -> Result<Vec<Bytes>, PresentError> {
     let (bytes, ends) = packed(records)?;
-    Ok(parts(bytes, ends))
+    Ok(parts(&bytes.into(), ends))
 }
 
-/// As [`batch`], in a piece of memory that has no room to spare.
+/// As [`batch`], in a piece of memory of just their size: copied, because an allocator need not shrink what it gave.
 ///
 /// # Errors
 /// As [`present`].
 pub fn batch_to_keep(records: &[Record]) -> Result<Vec<Bytes>, PresentError> {
-    let (mut bytes, ends) = packed(records)?;
-    bytes.shrink_to_fit();
-    Ok(parts(bytes, ends))
+    let (bytes, ends) = packed(records)?;
+    Ok(parts(&Bytes::copy_from_slice(&bytes), ends))
 }
 
 /// Writes recorded events one behind the other; says where each ends.
@@ -92,8 +91,7 @@ fn packed(records: &[Record]) -> Result<(Vec<u8>, Vec<usize>), PresentError> {
     Ok((bytes, ends))
 }
 
-fn parts(bytes: Vec<u8>, ends: Vec<usize>) -> Vec<Bytes> {
-    let bytes = Bytes::from(bytes);
+fn parts(bytes: &Bytes, ends: Vec<usize>) -> Vec<Bytes> {
     let mut begin = 0;
     ends.into_iter().map(|end| bytes.slice(std::mem::replace(&mut begin, end)..end)).collect()
 }

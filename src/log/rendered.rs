@@ -1,7 +1,7 @@
 //! Frames as clients see them, in memory: who reads again what was read not long ago finds it unpacked and encoded.
 //!
-//! A frame comes in when it is wanted a second time before as many others were as can be held: so a walk over a log that
-//! is larger than all of this pushes nothing out. What is full lets go of the frame that came first, unless it was used
+//! A frame comes in when it is wanted a second time before as many others had to be read as are held: so one walk over a
+//! log that is more than twice as large as all of this pushes nothing out. What is full lets go of the frame that came first, unless it was used
 //! since: then it gets another turn (the second chance of Corbató, "A Paging Experiment with the Multics System", 1968).
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -17,10 +17,9 @@ use crate::journal::{Frame, Record};
 
 /// Most bytes of all that is held, by [`Rendered::cost_bytes`].
 pub const RENDERED_BYTES_MAX: usize = 128 * 1_024 * 1_024;
-/// How many places that were wanted are remembered, the last ones, while nothing had to go yet; then, as many as there are
-/// frames.
-pub const WANTED_MAX: usize = 32_768;
-/// How many frames get another turn at once; then one goes although it was used, so that nobody waits for long.
+/// How many frames that were wanted are remembered, the last ones, while nothing had to go yet; then, as many as are held.
+const WANTED_MAX: usize = 32_768;
+/// How many frames get another turn at once; then frames go although they were used, so that nobody waits for long.
 const TURNS_MAX: usize = 64;
 /// What a frame takes beside its events: its entries in both tables, and the heads of three pieces of memory.
 const FRAME_COST_BYTES: usize = 256;
@@ -46,7 +45,7 @@ pub struct Rendered {
     first: Position,
     /// Parts of one piece of memory.
     events: Vec<RenderedEvent>,
-    cost_bytes: usize,
+    bytes: usize,
     /// Since it last was its turn to go.
     used: AtomicBool,
 }
@@ -57,9 +56,8 @@ impl Rendered {
         let events = present::batch_to_keep(frame.records()).ok()?.into_iter().zip(frame.records());
         let events: Vec<RenderedEvent> =
             events.map(|(bytes, record)| RenderedEvent { bytes, recorded: recorded_bytes(record) }).collect();
-        let costs = events.iter().map(|event| event.bytes.len() + size_of::<RenderedEvent>());
-        let cost_bytes = costs.sum::<usize>() + FRAME_COST_BYTES;
-        Some(Self { first: frame.first(), events, cost_bytes, used: AtomicBool::new(false) })
+        let bytes = events.iter().map(|event| event.bytes.len()).sum();
+        Some(Self { first: frame.first(), events, bytes, used: AtomicBool::new(false) })
     }
 
     /// Gives the event at a position, if it stands in the frame.
@@ -68,10 +66,16 @@ impl Rendered {
         self.events.get(usize::try_from(position.0.checked_sub(self.first.0)?).ok()?)
     }
 
+    /// Gives the bytes of its events.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Gives the bytes that it takes, roughly.
     #[must_use]
-    pub const fn cost_bytes(&self) -> usize {
-        self.cost_bytes
+    pub fn cost_bytes(&self) -> usize {
+        self.bytes + self.events.len() * size_of::<RenderedEvent>() + FRAME_COST_BYTES
     }
 }
 
@@ -99,7 +103,7 @@ struct Held {
     wanted: Wanted,
 }
 
-/// Places that were wanted once, each with the number under which it was noted.
+/// Frames that were wanted once, by first position, each with the number under which it was noted.
 #[derive(Debug, Default)]
 struct Wanted {
     numbers: HashMap<Position, u64, ahash::RandomState>,
@@ -133,20 +137,19 @@ impl RenderedFrames {
         Some(Arc::clone(frame))
     }
 
-    /// Takes note that the frame of a position is wanted and not here; tells whether that was so not long ago. A frame is
-    /// known by the position at which it is entered: who comes from elsewhere in it counts as another.
+    /// Takes note that the frame that begins at a position is wanted and not here; tells whether that was so not long ago.
     #[must_use]
-    pub fn is_wanted_again(&self, position: Position) -> bool {
+    pub fn is_wanted_again(&self, first: Position) -> bool {
         let mut held = self.held.write();
         let reach = if held.full { held.frames.len() } else { WANTED_MAX };
-        held.wanted.is_again(position, reach)
+        held.wanted.is_again(first, reach)
     }
 
     /// Renders a frame that was read in an era, and holds it if it still is that era; nothing where it cannot be shown.
     #[must_use]
     pub fn keep(&self, frame: &Frame, era: Era) -> Option<Arc<Rendered>> {
         let rendered = Arc::new(Rendered::of(frame)?);
-        let cost = rendered.cost_bytes;
+        let cost = rendered.cost_bytes();
         let mut gone = Vec::new();
         let mut held = self.held.write();
         if held.era == era && cost <= self.bytes_max {
@@ -185,14 +188,18 @@ impl Held {
     fn make_room(&mut self, bytes_max: usize, gone: &mut Vec<Arc<Rendered>>) {
         let mut turns = 0;
         while self.bytes > bytes_max {
-            self.full = true;
+            if !self.full {
+                self.full = true;
+                // From here on less far back counts.
+                self.wanted = Wanted::default();
+            }
             let Some(first) = self.turns.pop_front() else { return };
             let was_used = |frame: &Arc<Rendered>| frame.used.swap(false, Ordering::Relaxed);
             if self.frames.get(&first).is_some_and(was_used) && turns < TURNS_MAX {
                 turns += 1;
                 self.turns.push_back(first);
             } else if let Some(frame) = self.frames.remove(&first) {
-                self.bytes = self.bytes.saturating_sub(frame.cost_bytes);
+                self.bytes = self.bytes.saturating_sub(frame.cost_bytes());
                 gone.push(frame);
             }
         }
@@ -200,20 +207,20 @@ impl Held {
 }
 
 impl Wanted {
-    /// Tells whether a place was noted within so many calls, and forgets it; or notes it. Older notes are forgotten.
-    fn is_again(&mut self, position: Position, reach: usize) -> bool {
+    /// Tells whether a frame was noted within so many calls, and forgets it; or notes it. Older notes are forgotten.
+    fn is_again(&mut self, first: Position, reach: usize) -> bool {
         self.next += 1;
         let oldest = self.next.saturating_sub(u64::try_from(reach).unwrap_or(u64::MAX));
-        while let Some((place, number)) = self.turns.pop_front_if(|(_, number)| *number < oldest) {
-            if self.numbers.get(&place) == Some(&number) {
-                self.numbers.remove(&place);
+        while let Some((frame, number)) = self.turns.pop_front_if(|(_, number)| *number < oldest) {
+            if self.numbers.get(&frame) == Some(&number) {
+                self.numbers.remove(&frame);
             }
         }
-        if self.numbers.remove(&position).is_some() {
+        if self.numbers.remove(&first).is_some() {
             return true;
         }
-        self.numbers.insert(position, self.next);
-        self.turns.push_back((position, self.next));
+        self.numbers.insert(first, self.next);
+        self.turns.push_back((first, self.next));
         false
     }
 }
@@ -275,7 +282,27 @@ mod tests {
         }
         assert_eq!(held.first(), Some(&0), "who reads once leaves nothing behind");
         assert!(held.get(1) > Some(&0), "{held:?}");
-        assert!(frames.iter().all(|frame| log.rendered().at(frame.first()).is_some()));
+        for frame in &frames {
+            let is_held = log.rendered().at(frame.first()).is_some();
+            assert_eq!(is_held, frame.records().len() >= 8, "{:?}", frame.first());
+        }
+    }
+
+    #[tokio::test]
+    async fn few_events_of_a_frame_do_not_keep_the_rest_in_memory() {
+        let (log, _) = filled(&[64, 64]).await;
+        let limits = BatchLimits { events_max: 4_096, bytes_max: 1 << 20 };
+        for _ in 0..2 {
+            read(&log, Direction::Forward, limits);
+        }
+        let all = read(&log, Direction::Forward, limits);
+        for (after, up_to, is_copied) in [(9, 12, true), (120, 128, true), (64, 127, false)] {
+            let mut scan = Scan::new(&log, Filter::default(), Timestamp::MAX, Direction::Forward);
+            let events = scan.next(&log, Position(after), Position(up_to), limits).unwrap().events;
+            let at = |position: u64| usize::try_from(position).unwrap();
+            assert_eq!(events, all[at(after)..at(up_to)]);
+            assert_eq!(events.iter().all(Bytes::is_unique), is_copied, "{after} {up_to}");
+        }
     }
 
     #[tokio::test]

@@ -27,7 +27,7 @@ pub struct BatchLimits {
 
 /// Of so many positions that come next, at least half must be wanted for whole frames to be worth rendering.
 const RUN_MAX: usize = 64;
-/// Fewer tell nothing.
+/// Fewer tell nothing; and a frame of fewer events is not worth holding.
 const RUN_MIN: usize = 8;
 
 /// Events found, in the order of the scan.
@@ -51,8 +51,6 @@ pub struct Scan {
     reader: Reader,
     /// When it began to read with this reader.
     era: Era,
-    /// Whether the frame that was read last had few events: those are not worth holding.
-    small: bool,
 }
 
 impl Scan {
@@ -60,7 +58,7 @@ impl Scan {
     #[must_use]
     pub fn new(log: &Log, filter: Filter, known_at: Timestamp, direction: Direction) -> Self {
         let era = log.rendered().era();
-        Self { filter, known_at, direction, reader: log.reader(), era, small: false }
+        Self { filter, known_at, direction, reader: log.reader(), era }
     }
 
     /// Gives what is looked for.
@@ -101,10 +99,10 @@ impl Scan {
         // Up to where words were looked up, the plan has told all there is to tell of an event.
         let judged_to = self.filter.words_known_to().unwrap_or(Position(u64::MAX));
         let mut gathered = Gathered::default();
-        let mut frame = None;
-        for (at, position) in positions.iter().copied().enumerate() {
+        let (mut frame, mut at) = (None, 0);
+        while let Some(position) = positions.get(at).copied() {
             let read = if position <= judged_to {
-                self.read(log, position, ahead(&positions, at), &mut frame)
+                self.read(log, position, &Wanted { positions: &positions, at }, &mut frame)
             } else {
                 self.reader.record(position).map(Found::Record)
             };
@@ -117,6 +115,7 @@ impl Scan {
                     break;
                 }
             };
+            at += 1;
             if let Found::Record(record) = &found
                 && position > judged_to
                 && !self.matches(record)?
@@ -129,6 +128,11 @@ impl Scan {
                 break;
             }
             gathered.push(found)?;
+            if let Some(frame) = &frame {
+                // What else is wanted of the frame comes with it.
+                let next = positions.get(at..).unwrap_or_default().iter().copied();
+                at += gathered.extend(frame, next.take_while(|position| *position <= judged_to), limits)?;
+            }
         }
         Ok(Batch { events: gathered.events()?, lost: None, evaluated })
     }
@@ -148,12 +152,12 @@ impl Scan {
         &mut self,
         log: &Log,
         position: Position,
-        ahead: &[Position],
+        wanted: &Wanted<'_>,
         frame: &mut Option<Shared>,
     ) -> Result<Found, ReadError> {
         let holds = |frame: &Shared| frame.rendered.event(position).is_some();
         if !frame.as_ref().is_some_and(holds) && self.reader.held(position).is_none() {
-            *frame = self.enter(log, position, ahead)?;
+            *frame = self.enter(log, position, wanted)?;
         }
         match frame.as_ref().and_then(|frame| frame.event(position)) {
             Some(event) => Ok(Found::Rendered(event)),
@@ -166,19 +170,22 @@ impl Scan {
         &mut self,
         log: &Log,
         position: Position,
-        ahead: &[Position],
+        wanted: &Wanted<'_>,
     ) -> Result<Option<Shared>, ReadError> {
         let frames = log.rendered();
-        let held = if self.small { None } else { frames.at(position) };
-        if let Some(rendered) = held {
-            return Ok(Some(Shared { rendered, run: is_run(ahead) }));
+        if let Some(rendered) = frames.at(position) {
+            return Ok(Some(Shared::new(rendered, wanted)));
         }
-        let again = !self.small && is_run(ahead) && frames.is_wanted_again(position);
         let frame = self.reader.frame(position)?;
-        self.small = frame.records().len() < RUN_MIN;
-        let rendered = if again { frames.keep(frame, self.era) } else { None };
-        Ok(rendered.map(|rendered| Shared { rendered, run: true }))
+        let is_worth = frame.records().len() >= RUN_MIN && wanted.is_run();
+        let rendered = if is_worth && frames.is_wanted_again(frame.first()) {
+            frames.keep(frame, self.era)
+        } else {
+            None
+        };
+        Ok(rendered.map(|rendered| Shared::new(rendered, wanted)))
     }
+
     /// Gives the chain hash at a position, from what the scan holds if it can.
     ///
     /// # Errors
@@ -267,6 +274,25 @@ impl Gathered {
         Ok(())
     }
 
+    /// Adds events of a frame, as far as the next ones stand in it and there is room; gives how many.
+    fn extend(
+        &mut self,
+        frame: &Shared,
+        next: impl Iterator<Item = Position>,
+        limits: BatchLimits,
+    ) -> Result<usize, ReadError> {
+        let count = self.events.len() + self.records.len();
+        for position in next {
+            let Some(event) = frame.event(position) else { break };
+            let found = Found::Rendered(event);
+            if !self.has_room(&found, limits) {
+                break;
+            }
+            self.push(found)?;
+        }
+        Ok(self.events.len() + self.records.len() - count)
+    }
+
     fn render(&mut self) -> Result<(), ReadError> {
         if !self.records.is_empty() {
             self.events.extend(present::batch(&self.records)?);
@@ -294,29 +320,47 @@ impl Found {
 #[derive(Debug)]
 struct Shared {
     rendered: Arc<Rendered>,
-    /// Whether most of it is wanted.
-    run: bool,
+    /// Whether at least half of its bytes are wanted.
+    half: bool,
 }
 
 impl Shared {
-    /// Gives an event of the frame: a part of it where most of it is wanted, else a copy, which does not keep the rest.
+    fn new(rendered: Arc<Rendered>, wanted: &Wanted<'_>) -> Self {
+        let next = wanted.rest().iter().map_while(|position| rendered.event(*position));
+        let bytes: usize = next.map(|event| event.bytes.len()).sum();
+        Self { half: 2 * bytes >= rendered.bytes(), rendered }
+    }
+
+    /// Gives an event of the frame: a part of it where half of it is wanted, else a copy. A part keeps the whole frame in
+    /// memory for as long as a client takes to be sent it.
     fn event(&self, position: Position) -> Option<RenderedEvent> {
         let event = self.rendered.event(position)?;
-        let bytes = if self.run { event.bytes.clone() } else { Bytes::copy_from_slice(&event.bytes) };
+        let bytes = if self.half { event.bytes.clone() } else { Bytes::copy_from_slice(&event.bytes) };
         Some(RenderedEvent { bytes, ..*event })
     }
 }
 
-/// Gives the positions that come next; at the end of a batch, its last ones.
-fn ahead(positions: &[Position], at: usize) -> &[Position] {
-    positions.get(at.min(positions.len().saturating_sub(RUN_MIN))..).unwrap_or_default()
+/// The positions that a batch is to have, and how far it has come.
+struct Wanted<'a> {
+    positions: &'a [Position],
+    at: usize,
 }
 
-/// Tells whether positions begin with so many in a row that whole frames are worth rendering.
-fn is_run(positions: &[Position]) -> bool {
-    let run = positions.get(..RUN_MAX).unwrap_or(positions);
-    let reach = run.first().zip(run.last()).map_or(0, |(first, last)| first.0.abs_diff(last.0));
-    run.len() >= RUN_MIN && usize::try_from(reach).is_ok_and(|reach| reach < 2 * run.len())
+impl Wanted<'_> {
+    /// Gives the positions that are still to come.
+    fn rest(&self) -> &[Position] {
+        self.positions.get(self.at..).unwrap_or_default()
+    }
+
+    /// Tells whether so many in a row come next that whole frames are worth rendering; at the end of a batch, by its last
+    /// ones.
+    fn is_run(&self) -> bool {
+        let at = self.at.min(self.positions.len().saturating_sub(RUN_MIN));
+        let ahead = self.positions.get(at..).unwrap_or_default();
+        let run = ahead.get(..RUN_MAX).unwrap_or(ahead);
+        let reach = run.first().zip(run.last()).map_or(0, |(first, last)| first.0.abs_diff(last.0));
+        run.len() >= RUN_MIN && usize::try_from(reach).is_ok_and(|reach| reach < 2 * run.len())
+    }
 }
 
 #[cfg(test)]
@@ -327,6 +371,12 @@ mod tests {
     fn a_run_is_dense_in_either_direction() {
         let every = |step| (1..=200_u64).step_by(step).map(Position).collect::<Vec<_>>();
         let falling = |step| every(step).into_iter().rev().collect::<Vec<_>>();
+        let is_run = |positions: &[Position]| {
+            let at_first = Wanted { positions, at: 0 }.is_run();
+            let at_last = Wanted { positions, at: positions.len().saturating_sub(1) }.is_run();
+            assert_eq!(at_first, at_last, "{positions:?}");
+            at_first
+        };
         assert!(is_run(&every(1)) && is_run(&falling(1)) && is_run(&every(1)[..RUN_MIN]));
         assert!(is_run(&every(2)) && !is_run(&every(3)) && !is_run(&falling(20)));
         assert!(!is_run(&[]) && !is_run(&every(1)[..RUN_MIN - 1]));

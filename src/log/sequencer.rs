@@ -110,14 +110,14 @@ impl Sequencer {
             segments: self.segments.as_ref(),
             words: &self.words,
         };
+        // Also where it fails halfway, or panics: what is read again is as it stands.
+        let forget = Forget(&self.recent, &self.rendered);
         let done = eraser.run(&[(position, erasure)]);
         if let Err(EraseFault::Rewrite(CommitError::Failed(_))) = &done {
             // Which of two databases is in use is known when the store is opened again.
             self.queue.poison();
         }
-        // Also where it failed halfway: what is read again is as it stands.
-        self.recent.clear();
-        self.rendered.clear();
+        drop(forget);
         done?;
         info!(%position, "the content of an event was erased");
         Ok(Erased { position, already: false })
@@ -211,6 +211,16 @@ impl Sequencer {
             reserve.admit(u64::try_from(bytes).unwrap_or(u64::MAX))?;
         }
         Ok(self.journal.commit(head.position, frames)?)
+    }
+}
+
+/// Forgets what is held of events as they were, at the end of an erasure.
+struct Forget<'a>(&'a Recent, &'a RenderedFrames);
+
+impl Drop for Forget<'_> {
+    fn drop(&mut self) {
+        self.0.clear();
+        self.1.clear();
     }
 }
 
