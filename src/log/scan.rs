@@ -281,7 +281,7 @@ impl Gathered {
         next: impl Iterator<Item = Position>,
         limits: BatchLimits,
     ) -> Result<usize, ReadError> {
-        let count = self.events.len() + self.records.len();
+        let mut count = 0;
         for position in next {
             let Some(event) = frame.event(position) else { break };
             let found = Found::Rendered(event);
@@ -289,8 +289,9 @@ impl Gathered {
                 break;
             }
             self.push(found)?;
+            count += 1;
         }
-        Ok(self.events.len() + self.records.len() - count)
+        Ok(count)
     }
 
     fn render(&mut self) -> Result<(), ReadError> {

@@ -179,7 +179,7 @@ fn ask(log: &Log, model: &Model, generator: &mut Generator) {
         assert_eq!(view.position_of(&event.id), Some(event.position));
         assert_eq!(view.known_at(event.position), Some(event.known_at));
     }
-    assert!(log.rendered().held_bytes() > 0, "some of what was read came from memory");
+    assert!(log.rendered().held_bytes() > 0, "what was read three times is held in memory");
     for link in &model.links {
         let scope =
             Scope { as_of: Position(generator.rng.below(EVENTS) + 1), known_at: generator.moment(model) };
