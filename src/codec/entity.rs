@@ -9,12 +9,13 @@ use crate::pb;
 pub fn entity(findings: &mut Findings, entity: &pb::EntityRef) -> Entity {
     line(findings, "id", &entity.id, ID_CHARS_MAX);
     line(findings, "name", &entity.name, TEXT_CHARS_MAX);
-    optional_number(findings, "type", entity.r#type, |n| pb::EntityType::try_from(n).ok());
+    let kind = optional_number(findings, "type", entity.r#type, |n| pb::EntityType::try_from(n).ok());
     let read = Entity {
         id: entity.id.clone(),
         name: entity.name.clone(),
         country: entity.country.clone(),
         external_ids: external_ids(findings, &entity.external_ids),
+        is_person: kind == Some(pb::EntityType::Person),
     };
     read.check(findings);
     read

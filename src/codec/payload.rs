@@ -65,6 +65,7 @@ fn agreement(findings: &mut Findings, found: &pb::Agreement) -> Option<Agreement
         acting_party,
         effective_on,
         expires_on,
+        retroactive: found.retroactive,
     })
 }
 

@@ -22,6 +22,8 @@ pub struct Entity {
     pub country: String,
     /// Identifiers elsewhere.
     pub external_ids: Vec<ExternalId>,
+    /// Whether it is a person.
+    pub is_person: bool,
 }
 
 impl Entity {
@@ -78,6 +80,38 @@ pub struct Participant {
     pub role: Option<Role>,
     /// For whom.
     pub on_behalf_of: Option<Entity>,
+}
+
+impl Participant {
+    /// Gives the party to an agreement that it is or signs for. A person who signs for nobody is no party.
+    #[must_use]
+    pub fn party(&self) -> Option<&Entity> {
+        let entity = self.on_behalf_of.as_ref().unwrap_or(&self.entity);
+        let is_party = match self.role? {
+            Role::Party => true,
+            Role::Signatory => !entity.is_person,
+            Role::Depositary
+            | Role::Provider
+            | Role::Receiver
+            | Role::Beneficiary
+            | Role::Implementer
+            | Role::Visitor
+            | Role::Host
+            | Role::Counterpart
+            | Role::DelegationMember
+            | Role::Speaker
+            | Role::Addressee
+            | Role::Publisher
+            | Role::Producer
+            | Role::Subject
+            | Role::Affected
+            | Role::Reporter
+            | Role::Mediator
+            | Role::Observer
+            | Role::Other => false,
+        };
+        is_party.then_some(entity)
+    }
 }
 
 /// Remarks on whoever takes part twice in one role: real records list a party twice, so it is not refused.

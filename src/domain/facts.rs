@@ -1,8 +1,10 @@
 //! What queries need of a recorded event without decoding it again.
 
+use std::sync::Arc;
+
 use super::{
-    Day, Event, EventId, Kind, LinkType, Payload, Position, Revision, StreamName, Terms, TimeSpan, Timestamp,
-    TransferFacts,
+    ActFacts, Day, Event, EventId, Factuality, Kind, LinkType, Payload, Position, Revision, StreamName,
+    Terms, TimeSpan, Timestamp, TransferFacts, WorldLink,
 };
 
 /// The four bounds of valid time as day numbers: open sides lie beyond every day.
@@ -60,6 +62,8 @@ pub struct EventFacts {
     pub bounds: Bounds,
     /// Whether the date is approximate or uncertain, so that no match of it is certain.
     pub qualified: bool,
+    /// How far it says that something happened.
+    pub factuality: Factuality,
     /// When the public could know it, as the client wrote it.
     pub known_at: Option<Timestamp>,
     /// When the earliest source had certainly made it known.
@@ -72,20 +76,22 @@ pub struct EventFacts {
     pub other_link_targets: Vec<(usize, EventId)>,
     /// What sums need of a funding transfer.
     pub transfer: Option<TransferFacts>,
+    /// What the life of an agreement needs of an act.
+    pub act: Option<Arc<ActFacts<'static>>>,
+    /// Links by which the event changes something in the world.
+    pub world_links: Vec<WorldLink<StreamName>>,
 }
 
 impl EventFacts {
     /// Takes what queries need.
     #[must_use]
     pub fn of(event: &Event) -> Self {
-        let transfer = match &event.payload {
-            Payload::FundingTransfer(transfer) => Some(TransferFacts::of(transfer, &event.stream)),
-            Payload::Agreement(_)
-            | Payload::Visit(_)
-            | Payload::StatisticalRelease(_)
-            | Payload::Statement(_)
-            | Payload::Custom => None,
-        };
+        let (mut transfer, mut act) = (None, None);
+        match &event.payload {
+            Payload::FundingTransfer(found) => transfer = Some(TransferFacts::of(found, &event.stream)),
+            Payload::Agreement(found) => act = Some(Arc::new(ActFacts::of(found, event).into_owned())),
+            Payload::Visit(_) | Payload::StatisticalRelease(_) | Payload::Statement(_) | Payload::Custom => {}
+        }
         let others = event.links.iter().enumerate().filter(|(_, link)| !link.link_type.is_knowledge());
         Self {
             event_id: event.id,
@@ -93,12 +99,15 @@ impl EventFacts {
             kind: event.payload.kind(),
             bounds: Bounds::of(&event.valid_time),
             qualified: event.valid_time.approximate || event.valid_time.uncertain,
+            factuality: Factuality::of(event.modality, event.assertion),
             known_at: event.known_at,
             published_by: super::known_from_sources(&event.sources),
             terms: event.terms(),
             knowledge_links: event.knowledge_links().collect(),
             other_link_targets: others.filter_map(|(index, link)| Some((index, link.event()?))).collect(),
             transfer,
+            act,
+            world_links: event.links.iter().filter_map(WorldLink::of).collect(),
         }
     }
 }
@@ -118,12 +127,15 @@ impl EventFacts {
                 latest_end: Bounds::OPEN_START,
             },
             qualified: false,
+            factuality: Factuality::default(),
             known_at: None,
             published_by: None,
             terms: Terms::default(),
             knowledge_links: Vec::new(),
             other_link_targets: Vec::new(),
             transfer: None,
+            act: None,
+            world_links: Vec::new(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What an event says of other events.
 
-use super::{EventId, LinkType};
+use super::{EventId, LinkType, StreamName};
 
 /// A link to an event, a stream, or something elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,5 +30,46 @@ impl Link {
             LinkTarget::Event(id) => Some(id),
             LinkTarget::Stream(_) | LinkTarget::External => None,
         }
+    }
+}
+
+/// A link by which an event changes something in the world, rather than what is known of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WorldLink<S> {
+    /// What is said; [`LinkType::is_world`].
+    pub link_type: LinkType,
+    /// Of what.
+    pub target: WorldTarget<S>,
+}
+
+/// What such a link points to, if it is in this log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorldTarget<S> {
+    /// An event.
+    Event(EventId),
+    /// A stream.
+    Stream(S),
+}
+
+impl WorldLink<StreamName> {
+    /// Takes a link, if it is one.
+    #[must_use]
+    pub fn of(link: &Link) -> Option<Self> {
+        let target = match &link.target {
+            LinkTarget::Event(id) => WorldTarget::Event(*id),
+            LinkTarget::Stream(name) => WorldTarget::Stream(StreamName::from_recorded(name)),
+            LinkTarget::External => return None,
+        };
+        link.link_type.is_world().then_some(Self { link_type: link.link_type, target })
+    }
+
+    /// Gives the same, borrowed.
+    #[must_use]
+    pub fn borrowed(&self) -> WorldLink<&str> {
+        let target = match &self.target {
+            WorldTarget::Event(id) => WorldTarget::Event(*id),
+            WorldTarget::Stream(name) => WorldTarget::Stream(name.as_str()),
+        };
+        WorldLink { link_type: self.link_type, target }
     }
 }

@@ -28,7 +28,7 @@ pub mod uri;
 pub mod visit;
 pub mod vocabulary;
 
-pub use agreement::Agreement;
+pub use agreement::{ActFacts, Agreement};
 pub use comparison::Comparison;
 pub use country::{CountryCode, CountryVerdict};
 pub use currency::Currency;
@@ -41,7 +41,7 @@ pub use facts::{Bounds, EventFacts, KnowledgeLink, RecordForm, RecordedFacts};
 pub use findings::{Caveat, Findings, Invalid, Violation};
 pub use funding::{FundingTransfer, TransferFacts};
 pub use ids::{EventId, STREAM_NAME_BYTES_MAX, StoreId, StreamName, StreamNameError};
-pub use link::{Link, LinkTarget};
+pub use link::{Link, LinkTarget, WorldLink, WorldTarget};
 pub use money::Money;
 pub use position::{Position, Revision, Timestamp};
 pub use source::{Source, known_from_sources, known_time};
@@ -52,6 +52,6 @@ pub use text::quote_length;
 pub use time::{CalendarUnit, Day, Precision, Shape, TimeSpan, day_of};
 pub use visit::Visit;
 pub use vocabulary::{
-    Action, AmountQualifier, Assertion, CaveatCode, Kind, LinkType, Measure, Modality, ReleaseAction, Role,
-    Stage, VisitStatus,
+    Action, AmountQualifier, Assertion, CaveatCode, Factuality, Kind, LinkType, Measure, Modality,
+    ReleaseAction, Role, Stage, VisitStatus,
 };

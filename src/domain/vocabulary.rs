@@ -148,12 +148,49 @@ impl LinkType {
     pub const fn is_knowledge(self) -> bool {
         self.number() < 10
     }
+
+    /// Tells whether the link says that its carrier changes something in the world: from AMENDS to CANCELS.
+    #[must_use]
+    pub const fn is_world(self) -> bool {
+        matches!(self.number(), 10..20)
+    }
+}
+
+/// How far an event says that something happened: event factuality (Saurí and Pustejovsky, 2009), as far as days can be
+/// told from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Factuality {
+    /// It is told as having happened, by somebody who is not contradicted.
+    #[default]
+    Certain,
+    /// It may have happened: planned, potential, claimed or disputed.
+    Possible,
+    /// It did not happen: negated or hypothetical.
+    Counterfactual,
+}
+
+impl Factuality {
+    /// Takes it from what an event says of itself.
+    #[must_use]
+    pub const fn of(modality: Option<Modality>, assertion: Option<Assertion>) -> Self {
+        match (modality, assertion) {
+            (Some(Modality::Negated | Modality::Hypothetical), _) => Self::Counterfactual,
+            (Some(Modality::Planned | Modality::Potential), _)
+            | (None | Some(Modality::Actual), Some(Assertion::Claimed | Assertion::Disputed)) => {
+                Self::Possible
+            }
+            (
+                None | Some(Modality::Actual),
+                None | Some(Assertion::Recorded | Assertion::Reported | Assertion::Verified),
+            ) => Self::Certain,
+        }
+    }
 }
 
 impl Action {
-    /// Tells whether the act is one party's own, so that it says little without naming the party.
+    /// Tells whether it is a consent to be bound (VCLT articles 11 to 16).
     #[must_use]
-    pub const fn is_per_party(self) -> bool {
+    pub const fn is_consent(self) -> bool {
         matches!(
             self,
             Self::Ratified
@@ -162,12 +199,21 @@ impl Action {
                 | Self::Acceded
                 | Self::Succeeded
                 | Self::FormallyConfirmed
-                | Self::Reserved
-                | Self::Declared
-                | Self::Objected
-                | Self::Denounced
-                | Self::Withdrawn
         )
+    }
+
+    /// Tells whether a party leaves by it.
+    #[must_use]
+    pub const fn is_leaving(self) -> bool {
+        matches!(self, Self::Denounced | Self::Withdrawn)
+    }
+
+    /// Tells whether the act is one party's own, so that it says little without naming the party.
+    #[must_use]
+    pub const fn is_per_party(self) -> bool {
+        self.is_consent()
+            || self.is_leaving()
+            || matches!(self, Self::Reserved | Self::Declared | Self::Objected)
     }
 }
 

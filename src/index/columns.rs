@@ -1,6 +1,6 @@
 //! Columns: one value a slot, for what queries compare and order by.
 
-use crate::domain::{Bounds, RecordForm, RecordedFacts, Timestamp};
+use crate::domain::{Bounds, Factuality, RecordForm, RecordedFacts, Timestamp};
 
 /// Values of the events of a part, by slot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,6 +33,10 @@ pub const QUALIFIED: u8 = 1;
 pub const NO_ENTRY: u8 = 2;
 /// Nothing is known of the event but its place.
 pub const LOST: u8 = 4;
+/// What it tells of may have happened: [`Factuality::Possible`].
+pub const POSSIBLE: u8 = 8;
+/// What it tells of did not happen: [`Factuality::Counterfactual`].
+pub const COUNTERFACTUAL: u8 = 16;
 
 impl Columns {
     /// Adds the next slot.
@@ -135,6 +139,17 @@ impl Columns {
     pub fn is_qualified(&self, slot: u16) -> bool {
         self.flags.get(usize::from(slot)).is_some_and(|flags| flags & QUALIFIED != 0)
     }
+
+    /// Tells how far the event at a slot says that something happened.
+    #[must_use]
+    pub fn factuality(&self, slot: u16) -> Option<Factuality> {
+        let flags = *self.flags.get(usize::from(slot))?;
+        Some(match (flags & POSSIBLE != 0, flags & COUNTERFACTUAL != 0) {
+            (_, true) => Factuality::Counterfactual,
+            (true, false) => Factuality::Possible,
+            (false, false) => Factuality::Certain,
+        })
+    }
 }
 
 fn flags_of(facts: &RecordedFacts) -> u8 {
@@ -145,5 +160,10 @@ fn flags_of(facts: &RecordedFacts) -> u8 {
         RecordForm::Erased => NO_ENTRY,
         RecordForm::Lost => NO_ENTRY | LOST,
     };
-    qualified | form
+    let factuality = match facts.event.factuality {
+        Factuality::Certain => 0,
+        Factuality::Possible => POSSIBLE,
+        Factuality::Counterfactual => COUNTERFACTUAL,
+    };
+    qualified | form | factuality
 }

@@ -8,19 +8,23 @@
 //! kind flags                                            2 × len × u8
 //! term bytes · term ends · slots · slot ends · dense    each: count(4), values
 //! ids · order · links · amounts                         each: count(4), values
+//! act slots · acts · parties of acts · world links      each: count(4), values
+//! names of acts and links                               count(4), bytes; count(4), ends
 //! CRC32C(4) of all before
 //! ```
 //! Little-endian throughout. The same events give the same bytes.
 
 use roaring::RoaringBitmap;
 
+use super::acts::{Acts, PackedAct, PackedLink};
+use super::names::Names;
 use super::part::AmountRow;
 use super::segment::{Dictionary, Segment};
 use super::{Columns, SEGMENT_LEN};
 use crate::domain::{EventId, KnowledgeLink, LinkType, Position};
 
 /// Version of this layout, and of the meaning of terms and columns: a change of either makes a new one.
-pub const SEGMENT_FORMAT: u8 = 5;
+pub const SEGMENT_FORMAT: u8 = 6;
 const MAGIC: &[u8; 4] = b"ANSG";
 /// A dense posting: a bit for each of 65,536 slots.
 const DENSE_BYTES: usize = 8_192;
@@ -73,16 +77,14 @@ pub fn encode(segment: &Segment, chain: &[u8; 32]) -> Vec<u8> {
         out.0.extend_from_slice(&[row.stage, row.qualifier, row.flags]);
         out.0.extend_from_slice(&row.likeness);
     }
+    encode_acts(&segment.acts, &mut out);
     let checksum = crc32c::crc32c(&out.0);
     out.0.extend_from_slice(&checksum.to_le_bytes());
     out.0
 }
 
 fn encode_dictionary(dictionary: &Dictionary, out: &mut Writer) {
-    out.count(dictionary.bytes.len());
-    out.0.extend_from_slice(&dictionary.bytes);
-    out.count(dictionary.ends.len());
-    out.all(&dictionary.ends, |end| end.to_le_bytes());
+    out.names(&dictionary.terms);
     out.count(dictionary.slots.len());
     out.all(&dictionary.slots, |slot| slot.to_le_bytes());
     out.count(dictionary.slot_ends.len());
@@ -100,6 +102,28 @@ fn encode_dictionary(dictionary: &Dictionary, out: &mut Writer) {
         }
         out.0.extend_from_slice(&bits);
     }
+}
+
+fn encode_acts(acts: &Acts, out: &mut Writer) {
+    out.count(acts.slots.len());
+    out.all(&acts.slots, |slot| slot.to_le_bytes());
+    out.count(acts.rows.len());
+    for row in &acts.rows {
+        out.0.extend_from_slice(&[row.action, row.flags]);
+        let days = [row.effective_on, row.expires_on];
+        out.all(&days, |day| day.to_le_bytes());
+        let numbers = [row.stream, row.agreement_id, row.acting_party, row.parties_end];
+        out.all(&numbers, |number| number.to_le_bytes());
+    }
+    out.count(acts.parties.len());
+    out.all(&acts.parties, |number| number.to_le_bytes());
+    out.count(acts.links.len());
+    for link in &acts.links {
+        out.0.extend_from_slice(&link.slot.to_le_bytes());
+        out.0.extend_from_slice(&[link.link_type.number(), u8::from(link.to_event)]);
+        out.0.extend_from_slice(&link.target.to_le_bytes());
+    }
+    out.names(&acts.names);
 }
 
 /// Reads a segment and the chain hash that it was tied to.
@@ -144,6 +168,7 @@ pub fn decode(bytes: &[u8]) -> Result<(Segment, [u8; 32]), LayoutError> {
         order: from.counted_all(u16::from_le_bytes)?,
         links: from.counted(decode_link)?,
         amounts: from.counted(decode_amount)?,
+        acts: decode_acts(&mut from)?,
     };
     if segment.ids.len() != len || segment.order.len() != len || !from.0.is_empty() {
         return Err(LayoutError);
@@ -170,29 +195,61 @@ fn decode_amount(from: &mut Reader<'_>) -> Result<AmountRow, LayoutError> {
     Ok(AmountRow { slot, currency, units, nanos, stage, qualifier, flags, likeness: from.array()? })
 }
 
+fn decode_acts(from: &mut Reader<'_>) -> Result<Acts, LayoutError> {
+    let acts = Acts {
+        slots: from.counted_all(u16::from_le_bytes)?,
+        rows: from.counted(decode_act)?,
+        parties: from.counted_all(u32::from_le_bytes)?,
+        links: from.counted(decode_world_link)?,
+        names: from.names()?,
+    };
+    if acts.slots.len() == acts.rows.len() { Ok(acts) } else { Err(LayoutError) }
+}
+
+fn decode_act(from: &mut Reader<'_>) -> Result<PackedAct, LayoutError> {
+    let [action, flags] = from.array()?;
+    let mut day = || from.array().map(i32::from_le_bytes);
+    let (effective_on, expires_on) = (day()?, day()?);
+    let mut number = || from.array().map(u32::from_le_bytes);
+    let (stream, agreement_id, acting_party, parties_end) = (number()?, number()?, number()?, number()?);
+    Ok(PackedAct { action, flags, effective_on, expires_on, stream, agreement_id, acting_party, parties_end })
+}
+
+fn decode_world_link(from: &mut Reader<'_>) -> Result<PackedLink, LayoutError> {
+    let slot = u16::from_le_bytes(from.array()?);
+    let [number, to_event] = from.array()?;
+    let link_type = LinkType::from_number(i32::from(number)).ok_or(LayoutError)?;
+    Ok(PackedLink { slot, link_type, to_event: to_event != 0, target: u32::from_le_bytes(from.array()?) })
+}
+
 fn decode_dictionary(from: &mut Reader<'_>) -> Result<Dictionary, LayoutError> {
-    let count = from.count()?;
-    let bytes = from.slice(count)?.to_vec();
-    let ends = from.counted_all(u32::from_le_bytes)?;
+    let terms = from.names()?;
     let slots = from.counted_all(u16::from_le_bytes)?;
     let slot_ends = from.counted_all(u32::from_le_bytes)?;
     let dense = from.counted(|from| {
         let number = u32::from_le_bytes(from.array()?);
         Ok((number, RoaringBitmap::from_lsb0_bytes(0, from.slice(DENSE_BYTES)?).into()))
     })?;
-    if ends.len() != slot_ends.len() {
+    if terms.len() != slot_ends.len() {
         return Err(LayoutError);
     }
-    Ok(Dictionary { bytes, ends, slots, slot_ends, dense: dense.into_iter().collect() })
+    Ok(Dictionary { terms, slots, slot_ends, dense: dense.into_iter().collect() })
 }
 
 struct Writer(Vec<u8>);
 
 impl Writer {
     fn count(&mut self, count: usize) {
-        // Far below 4 GiB: see `segment::length`.
+        // Far below 4 GiB: see `names::length`.
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         self.0.extend_from_slice(&count.to_le_bytes());
+    }
+
+    fn names(&mut self, names: &Names) {
+        self.count(names.bytes.len());
+        self.0.extend_from_slice(&names.bytes);
+        self.count(names.ends.len());
+        self.all(&names.ends, |end| end.to_le_bytes());
     }
 
     fn all<T: Copy, const N: usize>(&mut self, values: &[T], bytes: impl Fn(T) -> [u8; N]) {
@@ -217,6 +274,11 @@ impl<'a> Reader<'a> {
 
     fn count(&mut self) -> Result<usize, LayoutError> {
         usize::try_from(u32::from_le_bytes(self.array()?)).map_err(|_| LayoutError)
+    }
+
+    fn names(&mut self) -> Result<Names, LayoutError> {
+        let count = self.count()?;
+        Ok(Names { bytes: self.slice(count)?.to_vec(), ends: self.counted_all(u32::from_le_bytes)? })
     }
 
     fn all<T, const N: usize>(

@@ -10,10 +10,12 @@
 //! the writer waiting. A sealed segment may be deleted from disk at any time: folding the journal again gives the same
 //! bytes.
 
+mod acts;
 pub mod columns;
 pub mod knowledge;
 pub mod layout;
 pub mod locator;
+mod names;
 pub mod part;
 pub mod run;
 pub mod segment;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use roaring::RoaringBitmap;
 
 use super::Columns;
-use crate::domain::{EventId, Position, TransferFacts};
+use crate::domain::{ActFacts, EventId, Position, TransferFacts, WorldLink};
 
 /// At most 65,536 consecutive positions and what is known of their events.
 pub trait Part {
@@ -60,6 +60,26 @@ pub trait Part {
 
     /// Gives amounts of funding transfers, by rising slot.
     fn amounts(&self) -> &[AmountRow];
+
+    /// Gives the links by which events change something in the world, by rising slot.
+    fn world_links(&self) -> Box<dyn Iterator<Item = (u16, WorldLink<&str>)> + '_>;
+
+    /// Gives the slots, rising, of the acts of agreements: their places are the numbers of the acts.
+    fn act_slots(&self) -> &[u16];
+
+    /// Gives an act by its number.
+    fn act(&self, number: usize) -> Option<ActFacts<'_>>;
+
+    /// Gives the id of the agreement of an act, which [`Part::act`] gives, too.
+    fn act_agreement_id(&self, number: usize) -> Option<&str>;
+
+    /// Gives the stream of an act.
+    fn act_stream(&self, number: usize) -> Option<&str>;
+
+    /// Gives the number of the act at a slot.
+    fn act_at(&self, slot: u16) -> Option<usize> {
+        self.act_slots().binary_search(&slot).ok()
+    }
 
     /// Gives the position at a slot.
     fn position_at(&self, slot: u16) -> Position {

@@ -9,7 +9,9 @@ use smallvec::SmallVec;
 
 use super::part::AmountRow;
 use super::{Columns, Part};
-use crate::domain::{EventId, KnowledgeLink, Position, RecordForm, RecordedFacts};
+use crate::domain::{
+    ActFacts, EventId, KnowledgeLink, Position, RecordForm, RecordedFacts, StreamName, WorldLink,
+};
 
 /// A growing part.
 ///
@@ -26,6 +28,9 @@ pub struct Run {
     order: Vec<(i32, u16)>,
     links: Vec<(u16, KnowledgeLink)>,
     amounts: Vec<AmountRow>,
+    act_slots: Vec<u16>,
+    acts: Vec<(StreamName, Arc<ActFacts<'static>>)>,
+    world_links: Vec<(u16, WorldLink<StreamName>)>,
 }
 
 impl Run {
@@ -63,6 +68,11 @@ impl Run {
         self.order.insert(self.order.partition_point(|held| *held < place), place);
         self.links.extend(facts.links.iter().map(|link| (slot, *link)));
         self.amounts.extend(facts.event.transfer.map(|transfer| AmountRow::of(slot, &transfer)));
+        if let Some(act) = &facts.event.act {
+            self.act_slots.push(slot);
+            self.acts.push((facts.event.stream.clone(), Arc::clone(act)));
+        }
+        self.world_links.extend(facts.event.world_links.iter().map(|link| (slot, link.clone())));
         self.columns.push(facts);
         true
     }
@@ -86,6 +96,17 @@ impl Run {
     #[must_use]
     pub fn links(&self) -> &[(u16, KnowledgeLink)] {
         &self.links
+    }
+
+    /// Gives the acts of agreements with slot and stream, by rising slot.
+    pub(super) fn acts(&self) -> impl Iterator<Item = (u16, &StreamName, &ActFacts<'static>)> {
+        let acts = self.act_slots.iter().zip(&self.acts);
+        acts.map(|(slot, (stream, act))| (*slot, stream, act.as_ref()))
+    }
+
+    /// Gives the links of the world family, by rising slot.
+    pub(super) fn own_world_links(&self) -> &[(u16, WorldLink<StreamName>)] {
+        &self.world_links
     }
 
     fn slots(&self, term: &[u8]) -> Option<&[u16]> {
@@ -155,6 +176,26 @@ impl Part for Run {
 
     fn amounts(&self) -> &[AmountRow] {
         &self.amounts
+    }
+
+    fn world_links(&self) -> Box<dyn Iterator<Item = (u16, WorldLink<&str>)> + '_> {
+        Box::new(self.world_links.iter().map(|(slot, link)| (*slot, link.borrowed())))
+    }
+
+    fn act_slots(&self) -> &[u16] {
+        &self.act_slots
+    }
+
+    fn act(&self, number: usize) -> Option<ActFacts<'_>> {
+        self.acts.get(number).map(|(_, act)| act.borrowed())
+    }
+
+    fn act_agreement_id(&self, number: usize) -> Option<&str> {
+        self.acts.get(number).map(|(_, act)| act.agreement_id.as_ref())
+    }
+
+    fn act_stream(&self, number: usize) -> Option<&str> {
+        self.acts.get(number).map(|(stream, _)| stream.as_str())
     }
 }
 

@@ -6,9 +6,11 @@ use std::sync::OnceLock;
 
 use roaring::RoaringBitmap;
 
+use super::acts::Acts;
+use super::names::{Names, length, range};
 use super::part::AmountRow;
 use super::{Columns, Part, Run, Tail};
-use crate::domain::{EventId, KnowledgeLink, Position, TermField};
+use crate::domain::{ActFacts, EventId, KnowledgeLink, Position, TermField, WorldLink};
 
 /// From this many slots on a posting is kept as a bitmap: a list of slots would be larger.
 pub(super) const DENSE_LEN: u64 = 4_096;
@@ -16,10 +18,8 @@ pub(super) const DENSE_LEN: u64 = 4_096;
 /// The terms of a segment in one run of bytes, sorted, with the slots of each.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Dictionary {
-    /// Terms, one after another.
-    pub(super) bytes: Vec<u8>,
-    /// Where each term ends in `bytes`.
-    pub(super) ends: Vec<u32>,
+    /// The terms.
+    pub(super) terms: Names,
     /// Slots of the sparse terms, one after another, each run rising.
     pub(super) slots: Vec<u16>,
     /// Where each term's slots end in `slots`; a dense term has none there.
@@ -61,15 +61,7 @@ pub struct Segment {
     pub(super) order: Vec<u16>,
     pub(super) links: Vec<(u16, KnowledgeLink)>,
     pub(super) amounts: Vec<AmountRow>,
-}
-
-fn range(ends: &[u32], at: usize) -> Option<std::ops::Range<usize>> {
-    let end = usize::try_from(*ends.get(at)?).ok()?;
-    let start = match at.checked_sub(1) {
-        Some(before) => usize::try_from(*ends.get(before)?).ok()?,
-        None => 0,
-    };
-    Some(start..end)
+    pub(super) acts: Acts,
 }
 
 impl Dictionary {
@@ -82,8 +74,7 @@ impl Dictionary {
         let mut dictionary = Self::default();
         for (number, same) in (0_u32..).zip(terms.chunk_by(|(one, ..), (other, ..)| one == other)) {
             let Some((term, ..)) = same.first() else { continue };
-            dictionary.bytes.extend_from_slice(term);
-            dictionary.ends.push(length(dictionary.bytes.len()));
+            dictionary.terms.push(term);
             let slots = same.iter().flat_map(|(_, first, slots)| slots.iter().map(move |slot| first + slot));
             let len: usize = same.iter().map(|(.., slots)| slots.len()).sum();
             if u64::from(length(len)) >= DENSE_LEN {
@@ -94,28 +85,6 @@ impl Dictionary {
             dictionary.slot_ends.push(length(dictionary.slots.len()));
         }
         dictionary
-    }
-
-    fn term(&self, number: usize) -> &[u8] {
-        range(&self.ends, number).and_then(|range| self.bytes.get(range)).unwrap_or_default()
-    }
-
-    fn lower_bound(&self, term: &[u8]) -> usize {
-        let (mut low, mut high) = (0, self.ends.len());
-        while low < high {
-            let middle = low.midpoint(high);
-            if self.term(middle) < term {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        low
-    }
-
-    fn find(&self, term: &[u8]) -> Option<usize> {
-        let number = self.lower_bound(term);
-        (number < self.ends.len() && self.term(number) == term).then_some(number)
     }
 
     fn sparse(&self, number: usize) -> &[u16] {
@@ -142,19 +111,24 @@ fn numbered(tail: &Tail) -> impl Iterator<Item = (u16, &Run)> {
     })
 }
 
-/// Lengths inside a segment stay far below 4 GiB: 65,536 events of at most 64 KiB are the bound.
-fn length(len: usize) -> u32 {
-    u32::try_from(len).unwrap_or(u32::MAX)
-}
-
 impl Segment {
     /// Packs a tail of at most [`SEGMENT_LEN`](super::SEGMENT_LEN) positions.
     #[must_use]
     pub fn of(tail: &Tail) -> Self {
+        let dictionary = Dictionary::of(tail);
+        let acts = numbered(tail)
+            .flat_map(|(first, run)| run.acts().map(move |(slot, stream, act)| (first + slot, stream, act)));
+        let acts: Vec<_> = acts.collect();
+        let links = numbered(tail).flat_map(|(first, run)| {
+            let links = run.own_world_links().iter();
+            links.map(move |(slot, link)| (first + slot, link.borrowed()))
+        });
+        let links: Vec<_> = links.collect();
         let mut segment = Self {
             base: tail.base(),
             columns: Columns::default(),
-            dictionary: Dictionary::of(tail),
+            acts: Acts::of(&acts, &links, &dictionary.terms),
+            dictionary,
             ids: Vec::new(),
             order: Vec::new(),
             links: Vec::new(),
@@ -196,8 +170,8 @@ impl Segment {
     /// Visits the name of each stream that it has events of.
     pub fn for_each_stream(&self, visit: &mut dyn FnMut(&[u8])) {
         let prefix = [TermField::Stream.number()];
-        for number in self.dictionary.lower_bound(&prefix).. {
-            let Some(name) = self.dictionary.term(number).strip_prefix(&prefix) else { break };
+        for number in self.dictionary.terms.lower_bound(&prefix).. {
+            let Some(name) = self.dictionary.terms.get(number).strip_prefix(&prefix) else { break };
             visit(name);
         }
     }
@@ -221,11 +195,11 @@ impl Part for Segment {
     }
 
     fn posting(&self, term: &[u8]) -> Option<Cow<'_, RoaringBitmap>> {
-        self.dictionary.find(term).map(|number| self.dictionary.posting(number))
+        self.dictionary.terms.find(term).map(|number| self.dictionary.posting(number))
     }
 
     fn add_posting(&self, term: &[u8], slots: &mut RoaringBitmap) {
-        let Some(number) = self.dictionary.find(term) else { return };
+        let Some(number) = self.dictionary.terms.find(term) else { return };
         match self.dictionary.dense(number) {
             Some(dense) => *slots |= &dense.slots,
             // A bitmap of each sparse term would be made to be thrown away.
@@ -234,7 +208,7 @@ impl Part for Segment {
     }
 
     fn posting_len(&self, term: &[u8]) -> u64 {
-        let Some(number) = self.dictionary.find(term) else {
+        let Some(number) = self.dictionary.terms.find(term) else {
             return 0;
         };
         match self.dictionary.dense(number) {
@@ -244,7 +218,7 @@ impl Part for Segment {
     }
 
     fn last_slot(&self, term: &[u8]) -> Option<u16> {
-        let number = self.dictionary.find(term)?;
+        let number = self.dictionary.terms.find(term)?;
         match self.dictionary.dense(number) {
             Some(dense) => dense.slots.max().and_then(|slot| u16::try_from(slot).ok()),
             None => self.dictionary.sparse(number).last().copied(),
@@ -252,7 +226,7 @@ impl Part for Segment {
     }
 
     fn valid_ends_of(&self, term: &[u8]) -> Option<(i32, i32)> {
-        let number = self.dictionary.find(term)?;
+        let number = self.dictionary.terms.find(term)?;
         match self.dictionary.dense(number) {
             Some(dense) => *dense.valid_ends.get_or_init(|| {
                 self.columns.valid_ends(dense.slots.iter().filter_map(|slot| u16::try_from(slot).ok()))
@@ -262,9 +236,9 @@ impl Part for Segment {
     }
 
     fn for_each_term(&self, prefix: &[u8], visit: &mut dyn FnMut(&[u8], Cow<'_, RoaringBitmap>)) {
-        let mut number = self.dictionary.lower_bound(prefix);
-        while number < self.dictionary.ends.len() && self.dictionary.term(number).starts_with(prefix) {
-            visit(self.dictionary.term(number), self.dictionary.posting(number));
+        let mut number = self.dictionary.terms.lower_bound(prefix);
+        while number < self.dictionary.terms.len() && self.dictionary.terms.get(number).starts_with(prefix) {
+            visit(self.dictionary.terms.get(number), self.dictionary.posting(number));
             number += 1;
         }
     }
@@ -290,5 +264,26 @@ impl Part for Segment {
 
     fn amounts(&self) -> &[AmountRow] {
         &self.amounts
+    }
+
+    fn world_links(&self) -> Box<dyn Iterator<Item = (u16, WorldLink<&str>)> + '_> {
+        Box::new(self.acts.links())
+    }
+
+    fn act_slots(&self) -> &[u16] {
+        &self.acts.slots
+    }
+
+    fn act(&self, number: usize) -> Option<ActFacts<'_>> {
+        self.acts.get(number)
+    }
+
+    fn act_agreement_id(&self, number: usize) -> Option<&str> {
+        self.acts.agreement_id(number)
+    }
+
+    fn act_stream(&self, number: usize) -> Option<&str> {
+        let term = self.dictionary.terms.get(self.acts.stream(number)?);
+        std::str::from_utf8(term.strip_prefix(&[TermField::Stream.number()])?).ok()
     }
 }

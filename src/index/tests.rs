@@ -1,14 +1,15 @@
 //! Segments: the same events give the same bytes, and the same answers as the runs they were made of.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::domain::{
-    AmountQualifier, Bounds, Currency, EventFacts, EventId, Kind, KnowledgeLink, LinkType, Money, Position,
-    RecordForm, RecordedFacts, Revision, Stage, StreamName, TermField, TermList, Terms, Timestamp,
-    TransferFacts,
+    ActFacts, Action, AmountQualifier, Bounds, Currency, Day, EventFacts, EventId, Factuality, Kind,
+    KnowledgeLink, LinkType, Money, Position, RecordForm, RecordedFacts, Revision, Stage, StreamName,
+    TermField, TermList, Terms, Timestamp, TransferFacts, WorldLink, WorldTarget,
 };
 
 fn facts(position: u64, start: i32, tags: &[u8], link: Option<u64>) -> RecordedFacts {
@@ -37,7 +38,11 @@ fn facts_in(stream: &str, position: u64, start: i32, tags: &[u8], link: Option<u
             terms: Terms::new(&terms),
             knowledge_links: Vec::new(),
             other_link_targets: Vec::new(),
+            factuality: [Factuality::Certain, Factuality::Possible, Factuality::Counterfactual]
+                [usize::try_from(position / 3 % 3).unwrap()],
             transfer: (position.is_multiple_of(2)).then(|| transfer(position)),
+            act: (position % 4 == 1).then(|| Arc::new(act(position))),
+            world_links: world_links(position),
         },
         position: Position(position),
         revision: Revision(position),
@@ -59,6 +64,48 @@ fn transfer(position: u64) -> TransferFacts {
         in_kind: position.is_multiple_of(7),
         likeness: [u8::try_from(position % 251).unwrap(); 32],
     }
+}
+
+fn act(position: u64) -> ActFacts<'static> {
+    let party = |number: u64| Cow::Owned(format!("party:{}", number % 5));
+    ActFacts {
+        action: Action::from_number(i32::try_from(position % 29 + 1).unwrap()).unwrap(),
+        agreement_id: Cow::Owned(format!("agreement:{}", position % 7)),
+        acting_party: position.is_multiple_of(3).then(|| party(position)),
+        parties: (0..position % 4).map(|number| party(position + number)).collect(),
+        effective_on: position.is_multiple_of(5).then(|| Day::from_number(-7)),
+        expires_on: position.is_multiple_of(9).then(|| Day::from_number(20_000)),
+        retroactive: position.is_multiple_of(11),
+    }
+}
+
+fn world_links(position: u64) -> Vec<WorldLink<StreamName>> {
+    let to_event = WorldTarget::Event(EventId::from_bytes([u8::try_from(position % 3).unwrap(); 16]));
+    let to_stream = WorldTarget::Stream(StreamName::from_recorded("agreement/old"));
+    match position % 5 {
+        1 => vec![WorldLink { link_type: LinkType::Terminates, target: to_event }],
+        2 => vec![
+            WorldLink { link_type: LinkType::Amends, target: to_stream.clone() },
+            WorldLink { link_type: LinkType::Cancels, target: to_stream },
+        ],
+        _ => Vec::new(),
+    }
+}
+
+/// Everything that a part says of agreements.
+fn lives(part: &dyn Part) -> String {
+    let mut said = format!("{:?}", part.world_links().collect::<Vec<_>>());
+    for (number, slot) in part.act_slots().iter().enumerate() {
+        assert_eq!(part.act_at(*slot), Some(number));
+        let act = part.act(number).unwrap();
+        assert_eq!(part.act_agreement_id(number), Some(act.agreement_id.as_ref()));
+        said += &format!("{slot} {:?} {act:?}", part.act_stream(number));
+    }
+    assert_eq!(part.act(part.act_slots().len()), None);
+    for slot in 0..u16::try_from(part.len()).unwrap() {
+        said += &format!("{:?}", part.columns().factuality(slot));
+    }
+    said
 }
 
 fn all(events: &[(i32, Vec<u8>)]) -> impl Iterator<Item = RecordedFacts> {
@@ -138,6 +185,11 @@ proptest! {
             }
         }
         prop_assert_eq!(segment.amounts(), run.amounts());
+        prop_assert_eq!(lives(&segment), lives(&run));
+        let acts = (1_u64..).take(events.len()).filter(|position| position % 4 == 1);
+        let acts: Vec<ActFacts<'_>> = acts.map(act).collect();
+        let found = (0..acts.len()).map(|number| segment.act(number).unwrap().into_owned());
+        prop_assert_eq!(found.collect::<Vec<_>>(), acts);
         prop_assert_eq!(segment.valid_ends(), run.valid_ends());
         for at in 0..events.len() {
             let id = facts(u64::try_from(at).unwrap() + 1, 0, &[], None).event.event_id;
@@ -178,6 +230,7 @@ fn said_by(view: &View, streams: &[StreamName]) -> Vec<String> {
         part.for_each_term(&[], &mut |term, slots| terms.push((term.to_vec(), slots.into_owned())));
         terms.sort_by(|one, other| one.0.cmp(&other.0));
         said.push(format!("{:?} {:?} {:?}", part.columns(), terms, part.amounts()));
+        said.push(lives(part));
         for slot in 0..u16::try_from(part.len()).unwrap() {
             let position = part.position_at(slot);
             let id = facts(position.0, 0, &[], None).event.event_id;

@@ -11,4 +11,4 @@ pub mod series;
 pub mod standing;
 pub mod visits;
 
-pub use standing::{Events, in_scope, of_kind, standing, streams_of};
+pub use standing::{Events, in_scope, of_kind, standing};

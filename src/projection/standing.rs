@@ -1,9 +1,7 @@
 //! What stands in a state of knowledge.
 
-use std::collections::BTreeSet;
-
 use crate::codec::present;
-use crate::domain::{Kind, Position, StreamName, TermField};
+use crate::domain::{Assertion, Factuality, Kind, Modality, Position, StreamName, TermField};
 use crate::filter::plan::slots_of;
 use crate::filter::{Filter, Needle};
 use crate::index::{Scope, Status, View};
@@ -77,10 +75,16 @@ impl Events {
     }
 }
 
-/// Gives the streams that events belong to.
-///
-/// # Errors
-/// [`ReadError`] when a frame cannot be read.
-pub fn streams_of(events: &mut Events, positions: &[Position]) -> Result<BTreeSet<StreamName>, ReadError> {
-    positions.iter().map(|position| events.stream(*position)).collect()
+/// Tells whether what an event says can have happened at all.
+#[must_use]
+pub fn counts(event: &pb::Event) -> bool {
+    let (modality, assertion) =
+        (Modality::from_number(event.modality), Assertion::from_number(event.assertion));
+    Factuality::of(modality, assertion) != Factuality::Counterfactual
+}
+
+/// Gives what tells an entity from others: the id, else the name.
+#[must_use]
+pub fn key_of(entity: &pb::EntityRef) -> &str {
+    if entity.id.is_empty() { &entity.name } else { &entity.id }
 }

@@ -5,15 +5,12 @@ use tonic::{Request, Response, Status};
 use super::Context;
 use super::context::refused;
 use super::page::Page;
-use crate::domain::{Day, Kind, day_of};
-use crate::index::Scope;
+use crate::domain::{Day, day_of};
 use crate::log::Log;
 use crate::log::error::ReadError;
 use crate::pb;
 use crate::pb::agreement_service_server::AgreementService;
-use crate::pb::event::Payload;
-use crate::projection::agreements::gather::records;
-use crate::projection::agreements::{Detail, list, record, state, stream_of_id};
+use crate::projection::agreements::{Detail, dossier, dossiers, list, state, stream_of_id};
 use crate::projection::civil::date_of;
 use crate::wire::agreements::{self, AgreementRequest, AgreementsRequest, Named};
 use crate::wire::paging::Paged;
@@ -57,38 +54,15 @@ impl Context {
     fn agreement(&self, log: &Log, asked: &AgreementRequest) -> Result<pb::GetAgreementResponse, Status> {
         let failed = |error: ReadError| self.read_failed(&error);
         let AgreementRequest { name, day, scope, basis } = asked;
-        let name = self.stream_named(log, name, Kind::Agreement, *scope)?;
-        let found = record(log, &name, *scope).map_err(failed)?;
+        let find = |id: &str| Ok(stream_of_id(&log.index().view(), id, *scope));
+        let name = stream_named(name, find)?;
+        let found = dossier(log, &name, *scope).map_err(failed)?;
         let found = found.ok_or_else(|| refused(&RequestError::NothingStands(name)))?;
         Ok(pb::GetAgreementResponse {
             agreement: Some(state(&found, *basis, *day, Detail::Full)),
             on: date_of(*day),
             snapshot: scope.as_of.0,
         })
-    }
-
-    /// Finds the stream that a question names.
-    ///
-    /// # Errors
-    /// NOT_FOUND when no standing event of the kind carries the identifier.
-    pub fn stream_named(&self, log: &Log, name: &Named, kind: Kind, scope: Scope) -> Result<String, Status> {
-        let id = match name {
-            Named::Stream(stream) => return Ok(stream.as_str().to_owned()),
-            Named::Id(id) => id,
-        };
-        let carries = |event: &pb::Event| match &event.payload {
-            Some(Payload::Agreement(agreement)) => agreement.agreement_id == *id,
-            Some(Payload::Visit(visit)) => visit.visit_id == *id,
-            Some(
-                Payload::FundingTransfer(_)
-                | Payload::StatisticalRelease(_)
-                | Payload::Statement(_)
-                | Payload::Custom(_),
-            )
-            | None => false,
-        };
-        let found = stream_of_id(log, kind, scope, carries, id).map_err(|error| self.read_failed(&error))?;
-        found.ok_or_else(|| refused(&RequestError::NothingStands(id.clone())))
     }
 
     fn agreements(
@@ -102,25 +76,38 @@ impl Context {
         let filter = std::mem::take(&mut asked.request.query.filter);
         asked.request.query.filter = self.resolved(log, filter, scope)?;
         let AgreementsRequest { query, skip, page_size } = asked.request;
-        let listed = list(log, &query).map_err(failed)?;
+        let listed = list(&log.index().view(), &query, skip..skip.saturating_add(page_size));
         let mut answer = agreements::counted(&listed, query.day, scope.as_of);
-        let names: Vec<&String> = listed.streams.iter().skip(skip).take(page_size).collect();
-        let shown = names.iter().copied().cloned().collect();
-        let mut found = records(log, &shown, scope).map_err(failed)?;
+        let shown = listed.streams.iter().cloned().collect();
+        let mut found = dossiers(log, &shown, scope).map_err(failed)?;
         let mut page = Page::new();
-        for name in names {
-            let Some(record) = found.remove(name) else { continue };
-            if !page.push(state(&record, query.basis, query.day, Detail::Summary)) {
+        for name in &listed.streams {
+            let Some(dossier) = found.remove(name) else { continue };
+            if !page.push(state(&dossier, query.basis, query.day, Detail::Summary)) {
                 break;
             }
         }
         let shown = skip.saturating_add(page.items.len());
-        if shown < listed.streams.len() {
+        if shown < listed.total {
             let after = agreements::key(shown, query.day);
             let token = PageToken { snapshot: scope.as_of, chain, after };
             answer.next_page_token = token.encode(log.store_id(), asked.question);
         }
         answer.agreements = page.items;
         Ok(answer)
+    }
+}
+
+/// Gives the stream that a question names.
+///
+/// # Errors
+/// NOT_FOUND when no standing event carries the identifier, and the error of `find`.
+pub fn stream_named(
+    name: &Named,
+    find: impl FnOnce(&str) -> Result<Option<String>, Status>,
+) -> Result<String, Status> {
+    match name {
+        Named::Stream(stream) => Ok(stream.as_str().to_owned()),
+        Named::Id(id) => find(id)?.ok_or_else(|| refused(&RequestError::NothingStands(id.clone()))),
     }
 }

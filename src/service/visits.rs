@@ -3,10 +3,9 @@
 use tonic::{Request, Response, Status};
 
 use super::Context;
-use super::agreements::today;
+use super::agreements::{stream_named, today};
 use super::context::refused;
 use super::page::Page;
-use crate::domain::Kind;
 use crate::log::Log;
 use crate::log::error::ReadError;
 use crate::pb;
@@ -16,7 +15,7 @@ use crate::projection::civil::date_of;
 use crate::projection::visits::list::Found;
 use crate::projection::visits::meetings::is_or_acts_for;
 use crate::projection::visits::suspects::suspects;
-use crate::projection::visits::{Taken, changes, record, state, walk};
+use crate::projection::visits::{Taken, changes, record, state, stream_of_id, walk};
 use crate::timeline::Certainty;
 use crate::wire::limits::RESPONSE_BYTES_MAX;
 use crate::wire::paging::Paged;
@@ -66,7 +65,7 @@ impl Context {
     fn visit(&self, log: &Log, asked: &VisitRequest) -> Result<pb::GetVisitResponse, Status> {
         let failed = |error: ReadError| self.read_failed(&error);
         let VisitRequest { name, day, scope } = asked;
-        let stream = self.stream_named(log, name, Kind::Visit, *scope)?;
+        let stream = stream_named(name, |id| stream_of_id(log, id, *scope).map_err(failed))?;
         let mut events = Events::of(log);
         let found = record(log, &mut events, &stream, *scope).map_err(failed)?;
         let found = found.ok_or_else(|| refused(&RequestError::NothingStands(stream)))?;

@@ -197,7 +197,7 @@ pub fn counted(listed: &Listed, day: i32, snapshot: Position) -> pb::ListAgreeme
     let anomalies =
         listed.anomalies.iter().map(|(code, count)| pb::AnomalyCount { code: *code, count: wide(*count) });
     pb::ListAgreementsResponse {
-        total_count: i64::try_from(listed.streams.len()).unwrap_or(i64::MAX),
+        total_count: i64::try_from(listed.total).unwrap_or(i64::MAX),
         status_counts: statuses.collect(),
         anomaly_counts: anomalies.collect(),
         on: date_of(day),

@@ -99,6 +99,25 @@ fn fact(event: &Recorded, basis: DateBasis, link: Option<i32>) -> Option<Fact> {
 }
 
 impl Model {
+    fn in_scope(&self, scope: Scope) -> impl Iterator<Item = &Recorded> {
+        self.events.iter().filter(move |event| {
+            event.position <= scope.as_of && event.known_at <= scope.known_at && event.is_entry()
+        })
+    }
+
+    /// Gives the acts of an agreement that stand, by position.
+    pub(crate) fn standing_acts(&self, stream: &str, scope: Scope) -> Vec<&Recorded> {
+        let acts = self.in_scope(scope).filter(|event| event.event.stream == stream);
+        let acts = acts.filter(|event| agreement(&event.event).is_some());
+        acts.filter(|event| self.status(event.position, scope) == Standing::Current).collect()
+    }
+
+    /// Gives the parties that the acts of an agreement name.
+    pub(crate) fn parties_of(&self, stream: &str, scope: Scope) -> BTreeSet<String> {
+        let acts = self.standing_acts(stream, scope).into_iter();
+        acts.filter_map(|act| fact(act, DateBasis::ActDate, None)).flat_map(|fact| fact.parties).collect()
+    }
+
     /// Gives every possible status of the agreement of a stream on a day, the highest first; nothing where no act
     /// stands.
     pub(crate) fn possible_statuses(
@@ -108,13 +127,10 @@ impl Model {
         basis: DateBasis,
         scope: Scope,
     ) -> Option<Vec<Status>> {
-        let in_scope = |event: &&Recorded| {
-            event.position <= scope.as_of && event.known_at <= scope.known_at && event.is_entry()
-        };
         let stands = |event: &&Recorded| self.status(event.position, scope) == Standing::Current;
         let is_act = |event: &&Recorded| event.event.stream == stream && agreement(&event.event).is_some();
-        let entries: Vec<&Recorded> = self.events.iter().filter(in_scope).collect();
-        let acts: Vec<&Recorded> = entries.iter().copied().filter(is_act).filter(stands).collect();
+        let entries: Vec<&Recorded> = self.in_scope(scope).collect();
+        let acts = self.standing_acts(stream, scope);
         if acts.is_empty() {
             return None;
         }
@@ -122,7 +138,8 @@ impl Model {
         // Links from elsewhere, to the stream or to any act of it, whether that still stands or not.
         let names: BTreeSet<String> =
             entries.iter().filter(|event| is_act(event)).map(|event| event.id.to_string()).collect();
-        for carrier in entries.iter().copied().filter(stands).filter(|event| !is_act(event)) {
+        let carriers = entries.iter().copied().filter(|event| !event.event.links.is_empty());
+        for carrier in carriers.filter(stands).filter(|event| !is_act(event)) {
             for link in &carrier.event.links {
                 if (10..20).contains(&link.r#type)
                     && (link.stream == stream || names.contains(&link.event_id))

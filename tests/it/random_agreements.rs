@@ -17,6 +17,9 @@ use tokio_util::sync::CancellationToken;
 use tonic::Request;
 use uuid::Uuid;
 
+#[path = "random_agreements_listed.rs"]
+mod listed;
+
 use crate::generate::{Rng, propose};
 use crate::model::Model;
 use crate::seeds::{Told, number_from};
@@ -60,6 +63,7 @@ fn random_agreements_have_the_statuses_of_every_possible_world() {
         for _ in 0..QUESTIONS {
             world.ask_one(&mut seen);
             world.ask_all();
+            world.ask_list();
         }
         drop(told);
     }
@@ -189,7 +193,8 @@ impl World {
         let effective: &[&str] = &["2020-01-01", "2021-06-30", "2023-01-01"];
         let expires = self.terms && self.rng.chance(30);
         pb::Agreement {
-            agreement_id: "agreement:x".to_owned(),
+            agreement_id: self.text(&["agreement:x", "agreement:x", "agreement:x", "agreement:y"]),
+            retroactive: self.rng.chance(5),
             action: i32::try_from(self.rng.within(1, 29)).unwrap(),
             acting_party: party,
             effective_on: self.rng.chance(25).then(|| date(&self.text(effective))),

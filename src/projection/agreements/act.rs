@@ -1,9 +1,9 @@
 //! One act, and when it happened.
 
-use crate::domain::{Action, Assertion, Bounds, Modality, Position};
+use crate::domain::{ActFacts, Action, Bounds, Factuality, LinkType, Position};
+use crate::index::Part;
 use crate::pb;
-use crate::pb::event::Payload;
-use crate::projection::civil::{date_of, day_number};
+use crate::projection::civil::date_of;
 
 /// Which date of an act counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,6 +13,17 @@ pub enum Basis {
     Act,
     /// The day it takes effect, where it is given.
     Effective,
+}
+
+impl Basis {
+    /// Gives the other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Act => Self::Effective,
+            Self::Effective => Self::Act,
+        }
+    }
 }
 
 /// When something happened: some day from `earliest` to `latest`.
@@ -51,138 +62,132 @@ impl When {
     }
 }
 
-/// Tells whether what an event says can have happened at all.
-#[must_use]
-pub fn counts(event: &pb::Event) -> bool {
-    !matches!(Modality::from_number(event.modality), Some(Modality::Negated | Modality::Hypothetical))
+/// An event of any kind, as what it tells of happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Happening {
+    /// Where the event stands in the log.
+    pub position: Position,
+    /// Whether it can have happened at all.
+    pub counts: bool,
+    /// The last day of the term that an act states.
+    pub expires_on: Option<i32>,
+    act: When,
+    effective: When,
 }
 
-/// Gives when an event happened, by the basis.
-#[must_use]
-pub fn when(event: &pb::Event, basis: Basis) -> When {
-    let agreement =
-        if let Some(Payload::Agreement(agreement)) = &event.payload { Some(agreement) } else { None };
-    let happened = matches!(Modality::from_number(event.modality), None | Some(Modality::Actual));
-    let agreed =
-        !matches!(Assertion::from_number(event.assertion), Some(Assertion::Claimed | Assertion::Disputed));
-    let sure = happened && agreed;
-    let effective = agreement.and_then(|agreement| agreement.effective_on.as_ref()).and_then(day_number);
-    if let (Basis::Effective, Some(day)) = (basis, effective) {
-        return When { earliest: day, latest: day, sure };
-    }
-    let Some(span) = &event.valid_time else {
-        return When { earliest: Bounds::OPEN_START, latest: Bounds::OPEN_END, sure: false };
-    };
-    When {
-        earliest: span.earliest_start.as_ref().and_then(day_number).unwrap_or(Bounds::OPEN_START),
-        latest: span.latest_start.as_ref().and_then(day_number).unwrap_or(Bounds::OPEN_END),
+impl Happening {
+    /// Takes it from the index; `act` is what the event says if it is an act of an agreement.
+    #[must_use]
+    pub fn at(part: &dyn Part, slot: u16, act: Option<&ActFacts<'_>>) -> Option<Self> {
+        let columns = part.columns();
+        let Bounds { earliest_start: earliest, latest_start: latest, .. } = columns.bounds(slot)?;
+        let factuality = columns.factuality(slot)?;
+        let certain = factuality == Factuality::Certain;
         // EDTF gives no bound to how far an approximate date may be off.
-        sure: sure && !span.approximate && !span.uncertain,
+        let made = When { earliest, latest, sure: certain && !columns.is_qualified(slot) };
+        let effective_on = act.and_then(|act| act.effective_on);
+        let effective = effective_on.map_or(made, |day| When {
+            earliest: day.number(),
+            latest: day.number(),
+            sure: certain,
+        });
+        Some(Self {
+            position: part.position_at(slot),
+            counts: factuality != Factuality::Counterfactual,
+            expires_on: act.and_then(|act| act.expires_on).map(crate::domain::Day::number),
+            act: made,
+            effective,
+        })
+    }
+
+    /// Gives when it happened.
+    #[must_use]
+    pub const fn when(&self, basis: Basis) -> When {
+        match basis {
+            Basis::Act => self.act,
+            Basis::Effective => self.effective,
+        }
     }
 }
 
 /// A standing act.
 #[derive(Clone, Debug)]
-pub struct Act {
-    /// The event.
-    pub event: pb::Event,
-    /// Its payload.
-    pub agreement: pb::Agreement,
-    /// What was done.
-    pub action: Action,
-    /// Where it stands in the log.
-    pub position: Position,
+pub struct Act<'a> {
+    /// As it happened.
+    pub happening: Happening,
+    /// What it says.
+    pub facts: ActFacts<'a>,
 }
 
-impl Act {
-    /// Takes an act out of an event; nothing if it is of another kind.
+impl<'a> Act<'a> {
+    /// Takes an act out of the index, by slot and number.
     #[must_use]
-    pub fn of(mut event: pb::Event) -> Option<Self> {
-        let Some(Payload::Agreement(agreement)) = event.payload.take() else { return None };
-        let action = Action::from_number(agreement.action)?;
-        event.payload = Some(Payload::Agreement(agreement.clone()));
-        let position = Position(event.position);
-        Some(Self { event, agreement, action, position })
+    pub fn at(part: &'a dyn Part, slot: u16, number: usize) -> Option<Self> {
+        let facts = part.act(number)?;
+        Some(Self { happening: Happening::at(part, slot, Some(&facts))?, facts })
+    }
+
+    /// Gives the same with names of its own.
+    #[must_use]
+    pub fn into_owned(self) -> Act<'static> {
+        Act { happening: self.happening, facts: self.facts.into_owned() }
     }
 
     /// Gives when it happened. A mention is no act, so it makes nothing sure.
     #[must_use]
     pub fn when(&self, basis: Basis) -> When {
-        let when = when(&self.event, basis);
-        When { sure: when.sure && self.action != Action::ReportedToExist, ..when }
-    }
-
-    /// Tells whether it can have happened at all.
-    #[must_use]
-    pub fn counts(&self) -> bool {
-        counts(&self.event)
+        let when = self.happening.when(basis);
+        When { sure: when.sure && self.facts.action != Action::ReportedToExist, ..when }
     }
 
     /// Gives the key of the acting party.
     #[must_use]
     pub fn acting(&self) -> Option<&str> {
-        self.agreement.acting_party.as_ref().map(key_of)
-    }
-
-    /// Gives the parties that it names.
-    pub fn parties(&self) -> impl Iterator<Item = &pb::EntityRef> {
-        let named = self.event.participants.iter().filter_map(party_of);
-        named.chain(self.agreement.acting_party.as_ref())
-    }
-
-    /// Tells whether it is a consent to be bound (VCLT articles 11 to 16).
-    #[must_use]
-    pub const fn is_consent(&self) -> bool {
-        matches!(
-            self.action,
-            Action::Ratified
-                | Action::Accepted
-                | Action::Approved
-                | Action::Acceded
-                | Action::Succeeded
-                | Action::FormallyConfirmed
-        )
-    }
-
-    /// Tells whether a party leaves by it.
-    #[must_use]
-    pub const fn is_leaving(&self) -> bool {
-        matches!(self.action, Action::Denounced | Action::Withdrawn)
+        self.facts.acting_party.as_deref()
     }
 }
 
-/// Gives what tells an entity from others: the id, else the name.
-#[must_use]
-pub fn key_of(entity: &pb::EntityRef) -> &str {
-    if entity.id.is_empty() { &entity.name } else { &entity.id }
+/// A link of the world family that a standing event elsewhere has to an agreement.
+#[derive(Clone, Copy, Debug)]
+pub struct Incoming {
+    /// The event elsewhere, as it happened.
+    pub happening: Happening,
+    /// What it says.
+    pub link_type: LinkType,
 }
 
-/// Gives the party that a participant is or signs for. A person who signs for nobody is no party.
-fn party_of(participant: &pb::Participant) -> Option<&pb::EntityRef> {
-    let entity = participant.on_behalf_of.as_ref().or(participant.entity.as_ref())?;
-    match participant.role() {
-        pb::Role::Party => Some(entity),
-        pb::Role::Signatory if entity.r#type() != pb::EntityType::Person => Some(entity),
-        pb::Role::Signatory
-        | pb::Role::Unspecified
-        | pb::Role::Depositary
-        | pb::Role::Provider
-        | pb::Role::Receiver
-        | pb::Role::Beneficiary
-        | pb::Role::Implementer
-        | pb::Role::Visitor
-        | pb::Role::Host
-        | pb::Role::Counterpart
-        | pb::Role::DelegationMember
-        | pb::Role::Speaker
-        | pb::Role::Addressee
-        | pb::Role::Publisher
-        | pb::Role::Producer
-        | pb::Role::Subject
-        | pb::Role::Affected
-        | pb::Role::Reporter
-        | pb::Role::Mediator
-        | pb::Role::Observer
-        | pb::Role::Other => None,
+/// What is recorded of one agreement in a state of knowledge.
+#[derive(Clone, Debug, Default)]
+pub struct Record<'a> {
+    /// Standing acts, by position.
+    pub acts: Vec<Act<'a>>,
+    /// Links from elsewhere, by position.
+    pub incoming: Vec<Incoming>,
+}
+
+impl<'r> Record<'r> {
+    /// Gives the acts that can have happened at all.
+    pub fn counting(&self) -> impl Iterator<Item = &Act<'r>> + Clone {
+        self.acts.iter().filter(|act| act.happening.counts)
+    }
+
+    /// Tells whether anything took effect at another time than it was made: else the basis makes no difference.
+    #[must_use]
+    pub fn has_effects(&self) -> bool {
+        let links = self.incoming.iter().map(|link| link.happening);
+        let mut all = self.acts.iter().map(|act| act.happening).chain(links);
+        all.any(|found| found.act != found.effective)
+    }
+
+    /// Gives the earliest day of the first act that counts.
+    #[must_use]
+    pub fn first_day(&self, basis: Basis) -> Option<i32> {
+        self.counting().map(|act| act.when(basis).earliest).min()
+    }
+
+    /// Gives the keys of the parties, each once.
+    #[must_use]
+    pub fn parties(&self) -> std::collections::BTreeSet<&str> {
+        self.counting().flat_map(|act| &act.facts.parties).map(AsRef::as_ref).collect()
     }
 }

@@ -1,11 +1,9 @@
 //! The life of an agreement: which stages it may and must have reached by a day.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::act::{Act, Basis, When, key_of};
-use super::gather::Record;
+use super::act::{Act, Basis, Record, When};
 use crate::domain::{Action, Bounds, LinkType, Position};
-use crate::pb;
 use crate::pb::agreement_state::{Status, Verdict};
 
 /// From when on something may be, and must be, the case.
@@ -154,45 +152,45 @@ pub struct Life {
 impl Life {
     /// Folds a record.
     #[must_use]
-    pub fn of(record: &Record, basis: Basis) -> Self {
-        let acts: Vec<(&Act, When)> =
-            record.acts.iter().filter(|act| act.counts()).map(|act| (act, act.when(basis))).collect();
-        let acted = |wanted: fn(&Act) -> bool| {
+    pub fn of(record: &Record<'_>, basis: Basis) -> Self {
+        let acts: Vec<(&Act<'_>, When)> = record.counting().map(|act| (act, act.when(basis))).collect();
+        let acted = |wanted: fn(&Act<'_>) -> bool| {
             Level::of(acts.iter().filter(move |(act, _)| wanted(act)).map(|(_, when)| *when))
         };
         let linked = |wanted: LinkType| {
-            let links = record.incoming.iter().filter(move |link| link.counts && link.link_type == wanted);
-            Level::of(links.map(|link| link.when(basis)))
+            let links = record.incoming.iter().filter(move |link| link.link_type == wanted);
+            Level::of(
+                links.map(|link| link.happening).filter(|from| from.counts).map(|from| from.when(basis)),
+            )
         };
-        let own_terms = acts.iter().filter_map(|(act, when)| {
-            let expires_on = crate::projection::civil::day_number(act.agreement.expires_on.as_ref()?)?;
-            Some((*when, act.position, expires_on))
-        });
+        let own_terms = acts
+            .iter()
+            .filter_map(|(act, when)| Some((*when, act.happening.position, act.happening.expires_on?)));
+        let extensions = record.incoming.iter().filter(|link| link.link_type == LinkType::Extends);
+        let extensions = extensions.map(|link| link.happening).filter(|from| from.counts);
         let extensions =
-            record.incoming.iter().filter(|link| link.counts && link.link_type == LinkType::Extends);
-        let extensions =
-            extensions.filter_map(|link| Some((link.when(basis), link.position, link.expires_on?)));
+            extensions.filter_map(|from| Some((from.when(basis), from.position, from.expires_on?)));
         let suspensions = acts
             .iter()
-            .filter(|(act, _)| matches!(act.action, Action::Suspended | Action::Resumed))
-            .map(|(act, when)| (*when, act.position, act.action == Action::Suspended));
+            .filter(|(act, _)| matches!(act.facts.action, Action::Suspended | Action::Resumed))
+            .map(|(act, when)| (*when, act.happening.position, act.facts.action == Action::Suspended));
         let stages = STAGES.iter().map(|stage| {
-            let reached = acts.iter().filter(|(act, _)| stage_of(act.action) == Some(*stage));
+            let reached = acts.iter().filter(|(act, _)| stage_of(act.facts.action) == Some(*stage));
             (*stage, Level::of(reached.map(|(_, when)| *when)))
         });
         Self {
             cancelled: linked(LinkType::Cancels),
-            terminated: acted(|act| act.action == Action::Terminated).or(linked(LinkType::Terminates)),
+            terminated: acted(|act| act.facts.action == Action::Terminated).or(linked(LinkType::Terminates)),
             replaced: linked(LinkType::Replaces),
-            denounced: acted(|act| act.is_leaving() && act.acting().is_none()),
+            denounced: acted(|act| act.facts.action.is_leaving() && act.acting().is_none()),
             members: Members::of(&acts),
-            expired: acted(|act| act.action == Action::Expired),
+            expired: acted(|act| act.facts.action == Action::Expired),
             terms: Last::of(own_terms.chain(extensions).collect()),
             suspension: Last::of(suspensions.collect()),
             stages: stages.collect(),
             operating: acted(|act| {
                 matches!(
-                    act.action,
+                    act.facts.action,
                     Action::ReportedToExist | Action::MeasureImplemented | Action::Established
                 )
             }),
@@ -280,18 +278,6 @@ impl Life {
     }
 }
 
-/// Gives the parties by key, each as it is first named.
-#[must_use]
-pub fn parties(record: &Record) -> BTreeMap<&str, &pb::EntityRef> {
-    let mut parties = BTreeMap::new();
-    for act in record.acts.iter().filter(|act| act.counts()) {
-        for party in act.parties() {
-            parties.entry(key_of(party)).or_insert(party);
-        }
-    }
-    parties
-}
-
 /// The parties that ever left, and how many must be gone for the agreement to end.
 #[derive(Clone, Debug)]
 struct Members {
@@ -301,14 +287,22 @@ struct Members {
 }
 
 impl Members {
-    fn of(acts: &[(&Act, When)]) -> Self {
-        let parties: BTreeSet<&str> = acts.iter().flat_map(|(act, _)| act.parties()).map(key_of).collect();
-        let leaving: BTreeSet<&str> =
-            acts.iter().filter(|(act, _)| act.is_leaving()).filter_map(|(act, _)| act.acting()).collect();
+    fn of(acts: &[(&Act<'_>, When)]) -> Self {
+        let named = acts.iter().flat_map(|(act, _)| &act.facts.parties);
+        let parties: BTreeSet<&str> = named.map(AsRef::as_ref).collect();
+        let leaving: BTreeSet<&str> = acts
+            .iter()
+            .filter(|(act, _)| act.facts.action.is_leaving())
+            .filter_map(|(act, _)| act.acting())
+            .collect();
         let left = leaving.into_iter().map(|party| {
             let own = acts.iter().filter(|(act, _)| act.acting() == Some(party));
-            let steps = own.filter(|(act, _)| act.is_leaving() || act.is_consent());
-            Last::of(steps.map(|(act, when)| (*when, act.position, act.is_leaving())).collect())
+            let steps = own.filter(|(act, _)| act.facts.action.is_leaving() || act.facts.action.is_consent());
+            Last::of(
+                steps
+                    .map(|(act, when)| (*when, act.happening.position, act.facts.action.is_leaving()))
+                    .collect(),
+            )
         });
         Self { left: left.collect(), needed: parties.len().saturating_sub(1).max(1) }
     }

@@ -1,22 +1,18 @@
 //! Agreements that answer a question, and counts of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::ops::Range;
 
-use super::act::Basis;
+use super::act::{Basis, Record};
 use super::anomaly::anomalies;
-use super::gather::{Record, records_at};
-use super::life::{Life, parties};
-use super::places::{places, streams_with};
-use super::state::{certainty, first_day};
-use crate::domain::{Bounds, Position, TermField};
+use super::group::Acts;
+use super::life::Life;
+use super::links::incoming;
+use super::state::certainty;
+use crate::domain::{Bounds, TermField};
 use crate::filter::{Filter, Needle};
 use crate::index::{Scope, View};
-use crate::log::Log;
-use crate::log::error::ReadError;
 use crate::pb::agreement_state::{Certainty, Status, Verdict};
-
-/// Streams folded at once: what bounds the memory of a question.
-const STREAMS_AT_ONCE: usize = 1_000;
 
 /// Orders of agreements.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,57 +54,53 @@ pub struct AgreementQuery {
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listed {
-    /// Streams, in order.
+    /// Streams of the page, in order.
     pub streams: Vec<String>,
+    /// Agreements on all pages.
+    pub total: usize,
     /// By status and certainty.
     pub statuses: BTreeMap<(Status, Certainty), u64>,
     /// By number of the anomaly.
     pub anomalies: BTreeMap<i32, u64>,
 }
 
-/// Finds agreements.
-///
-/// # Errors
-/// [`ReadError`] when an event cannot be read.
-pub fn list(log: &Log, query: &AgreementQuery) -> Result<Listed, ReadError> {
-    let streams = candidates(log, query)?;
-    let places = places(&log.index().view(), &streams, query.scope);
-    let mut in_order: Vec<(String, Vec<(Position, bool)>)> = places.into_iter().collect();
-    // By first act in the log: neighbours share frames.
-    in_order.sort_unstable_by_key(|(_, acts)| acts.first().copied());
+/// Finds agreements, and names those on a page: the places of its first and behind its last among all.
+#[must_use]
+pub fn list(view: &View, query: &AgreementQuery, page: Range<usize>) -> Listed {
+    let acts = Acts::of(view, query.scope);
+    let mut links = incoming(view, query.scope);
+    let party = rarest(view, &query.between);
+    let party = party.map(|needle| Filter { clauses: vec![vec![needle]], ..Filter::default() });
+    let own = (!query.filter.is_all()).then_some(&query.filter);
+    let filters: Vec<&Filter> = party.iter().chain(own).collect();
     let mut listed = Listed::default();
-    let mut found: Vec<(i32, String)> = Vec::new();
-    let mut left = in_order.into_iter().peekable();
-    while left.peek().is_some() {
-        let places = left.by_ref().take(STREAMS_AT_ONCE).collect();
-        for record in records_at(log, &places, query.scope)?.into_values() {
-            if take(&record, query, &mut listed) {
-                found.push((first_day(&record, query.basis).unwrap_or(Bounds::OPEN_END), record.stream));
-            }
+    let mut found: Vec<(i32, &str)> = Vec::new();
+    for (stream, places) in acts.by_stream(&filters) {
+        let acts: Vec<_> = places.iter().filter_map(|place| acts.get(*place)).collect();
+        let record = Record { acts, incoming: links.remove(stream).unwrap_or_default() };
+        if take(&record, query, &mut listed) {
+            found.push((record.first_day(query.basis).unwrap_or(Bounds::OPEN_END), stream));
         }
     }
-    match query.order {
-        AgreementOrder::Stream => found.sort_by(|one, other| one.1.cmp(&other.1)),
-        AgreementOrder::FirstAct => found.sort(),
-        AgreementOrder::FirstActDescending => {
-            found.sort_by(|one, other| other.0.cmp(&one.0).then_with(|| one.1.cmp(&other.1)));
-        }
-    }
-    listed.streams = found.into_iter().map(|(_, stream)| stream).collect();
-    Ok(listed)
+    listed.total = found.len();
+    listed.streams = on_page(found, query.order, page).into_iter().map(str::to_owned).collect();
+    listed
 }
 
-/// Gives the streams that can answer.
-fn candidates(log: &Log, query: &AgreementQuery) -> Result<BTreeSet<String>, ReadError> {
-    let rarest = rarest(&log.index().view(), &query.between);
-    let party = rarest.map(|needle| Filter { clauses: vec![vec![needle]], ..Filter::default() });
-    let matching = streams_with(log, party.as_ref().unwrap_or(&query.filter), query.scope)?;
-    if party.is_none() || query.filter.is_all() {
-        return Ok(matching);
+/// Puts in order what stands on a page.
+fn on_page(mut found: Vec<(i32, &str)>, order: AgreementOrder, page: Range<usize>) -> Vec<&str> {
+    let compare = |one: &(i32, &str), other: &(i32, &str)| match order {
+        AgreementOrder::Stream => one.1.cmp(other.1),
+        AgreementOrder::FirstAct => one.cmp(other),
+        AgreementOrder::FirstActDescending => other.0.cmp(&one.0).then_with(|| one.1.cmp(other.1)),
+    };
+    // Up to the end of the page: what lies behind it is not put in order.
+    if page.end < found.len() {
+        found.select_nth_unstable_by(page.end, compare);
+        found.truncate(page.end);
     }
-    // The party may be named by another act than the one that matches.
-    let others = streams_with(log, &query.filter, query.scope)?;
-    Ok(matching.intersection(&others).cloned().collect())
+    found.sort_unstable_by(compare);
+    found.into_iter().skip(page.start).map(|(_, stream)| stream).collect()
 }
 
 fn rarest(view: &View, entities: &[String]) -> Option<Needle> {
@@ -121,16 +113,14 @@ fn rarest(view: &View, entities: &[String]) -> Option<Needle> {
 }
 
 /// Tells whether an agreement answers; counts it if it does.
-fn take(record: &Record, query: &AgreementQuery, listed: &mut Listed) -> bool {
-    let parties = parties(record);
-    if !query.between.iter().all(|entity| parties.contains_key(entity.as_str())) {
-        return false;
+fn take(record: &Record<'_>, query: &AgreementQuery, listed: &mut Listed) -> bool {
+    if !query.between.is_empty() {
+        let parties = record.parties();
+        if !query.between.iter().all(|entity| parties.contains(entity.as_str())) {
+            return false;
+        }
     }
-    let lives = [Life::of(record, Basis::Act), Life::of(record, Basis::Effective)];
-    let life = match query.basis {
-        Basis::Act => &lives[0],
-        Basis::Effective => &lives[1],
-    };
+    let life = Life::of(record, query.basis);
     if let Some((day, wanted)) = query.in_force {
         let verdict = life.in_force(&life.possible(day), day);
         let fits = wanted.map_or(verdict != Verdict::No, |wanted| wanted == verdict);
@@ -140,16 +130,16 @@ fn take(record: &Record, query: &AgreementQuery, listed: &mut Listed) -> bool {
     }
     let possible = life.possible(query.day);
     let sure = certainty(&possible);
-    let anomalies = anomalies(record, &lives, query.basis, query.day);
+    let anomalies = anomalies(record, &life, query.basis, query.day);
     let fits = (query.statuses.is_empty() || query.statuses.iter().any(|status| possible.contains(status)))
         && query.certainty.is_none_or(|wanted| wanted == sure)
         && (query.anomalies.is_empty()
-            || anomalies.iter().any(|found| query.anomalies.contains(&found.code)));
+            || anomalies.iter().any(|found| query.anomalies.contains(&found.code.into())));
     if fits {
         let status = possible.first().copied().unwrap_or_default();
         *listed.statuses.entry((status, sure)).or_default() += 1;
         for anomaly in &anomalies {
-            *listed.anomalies.entry(anomaly.code).or_default() += 1;
+            *listed.anomalies.entry(anomaly.code.into()).or_default() += 1;
         }
     }
     fits

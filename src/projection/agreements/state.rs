@@ -2,17 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::act::{Act, Basis, When, key_of};
-use super::anomaly::anomalies;
-use super::gather::{Record, world};
-use super::life::{Last, Life, parties};
-use crate::domain::Action;
+use super::act::{Act, Basis, When};
+use super::anomaly::{Anomaly, anomalies};
+use super::gather::{Dossier, Telling};
+use super::life::{Last, Life};
+use super::links::world;
+use crate::domain::{Action, Position};
 use crate::pb;
 use crate::pb::agreement_state::{Certainty, Status, Verdict};
+use crate::pb::anomaly::Code;
 use crate::projection::civil::date_of;
+use crate::projection::standing::key_of;
 
 /// Most acts, parties, provisions and relations that a state shows.
 pub const SHOWN_MAX: usize = 1_000;
+
+/// Most events that an anomaly names.
+const EVENTS_MAX: usize = 100;
 
 /// How much of an agreement is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,38 +29,45 @@ pub enum Detail {
     Summary,
 }
 
+/// An act to show.
+#[derive(Clone, Copy)]
+struct Shown<'a> {
+    act: &'a Act<'static>,
+    telling: &'a Telling,
+    when: When,
+}
+
 /// Gives the state on a day.
 #[must_use]
-pub fn state(record: &Record, basis: Basis, day: i32, detail: Detail) -> pb::AgreementState {
-    let lives = [Life::of(record, Basis::Act), Life::of(record, Basis::Effective)];
-    let life = match basis {
-        Basis::Act => &lives[0],
-        Basis::Effective => &lives[1],
-    };
+pub fn state(dossier: &Dossier, basis: Basis, day: i32, detail: Detail) -> pb::AgreementState {
+    let record = &dossier.record;
+    let life = Life::of(record, basis);
     let possible = life.possible(day);
     let in_force = life.in_force(&possible, day);
-    let mut acts: Vec<(&Act, When)> = record.acts.iter().map(|act| (act, act.when(basis))).collect();
-    acts.sort_by_key(|(act, when)| (when.earliest, when.latest, act.position));
+    let shown = dossier.acts().map(|(act, telling)| Shown { act, telling, when: act.when(basis) });
+    let mut acts: Vec<Shown<'_>> = shown.collect();
+    acts.sort_by_key(|Shown { act, when, .. }| (when.earliest, when.latest, act.happening.position));
+    let anomalies = anomalies(record, &life, basis, day);
     let mut state = pb::AgreementState {
-        stream: record.stream.clone(),
+        stream: dossier.stream.clone(),
         certainty: certainty(&possible).into(),
         status: possible.first().copied().unwrap_or_default().into(),
         possible_statuses: possible.iter().map(|status| i32::from(*status)).collect(),
         in_force: in_force.into(),
         expires_on: life.expires_on(day).and_then(date_of),
-        anomalies: anomalies(record, &lives, basis, day),
-        first_act_on: first_day(record, basis).and_then(date_of),
+        anomalies: anomalies.iter().map(|found| shown_anomaly(found, dossier)).collect(),
+        first_act_on: record.first_day(basis).and_then(date_of),
         act_count: count(record.acts.len()),
-        party_count: count(parties(record).len()),
+        party_count: count(record.parties().len()),
         ..pb::AgreementState::default()
     };
-    describe(record, &mut state);
-    turn(life, day, &mut state);
-    state.parties = party_states(record, &acts, (in_force, day), detail);
+    describe(dossier, &mut state);
+    turn(&life, day, &mut state);
+    state.parties = party_states(dossier, &acts, (in_force, day), detail);
     if detail == Detail::Full {
-        state.acts = acts.iter().take(SHOWN_MAX).map(|(act, when)| shown_act(act, *when)).collect();
+        state.acts = acts.iter().take(SHOWN_MAX).map(shown_act).collect();
         state.provisions = provisions(&acts);
-        relate(record, basis, &mut state);
+        relate(dossier, basis, &mut state);
     }
     state
 }
@@ -66,23 +79,17 @@ pub fn certainty(possible: &[Status]) -> Certainty {
     if possible.len() == 1 { Certainty::Certain } else { Certainty::Possible }
 }
 
-/// Gives the earliest day of the first act that counts.
-#[must_use]
-pub fn first_day(record: &Record, basis: Basis) -> Option<i32> {
-    record.acts.iter().filter(|act| act.counts()).map(|act| act.when(basis).earliest).min()
-}
-
 fn count(number: usize) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }
 
 /// What the instrument is: the last act that says so holds.
-fn describe(record: &Record, state: &mut pb::AgreementState) {
-    let agreements = || record.acts.iter().map(|act| &act.agreement);
+fn describe(dossier: &Dossier, state: &mut pb::AgreementState) {
+    let agreements = || dossier.tellings.iter().map(|telling| &telling.agreement);
     let last = |text: fn(&pb::Agreement) -> &String| {
         agreements().rev().map(text).find(|text| !text.is_empty()).cloned()
     };
-    let first_title = || record.acts.first().map(|act| act.event.title.clone());
+    let first_title = || dossier.tellings.first().map(|telling| telling.event.title.clone());
     state.agreement_id = agreements().next().map(|found| found.agreement_id.clone()).unwrap_or_default();
     state.title = last(|found| &found.title).or_else(first_title).unwrap_or_default();
     state.subject = last(|found| &found.subject).unwrap_or_default();
@@ -92,8 +99,10 @@ fn describe(record: &Record, state: &mut pb::AgreementState) {
     let unknown = i32::from(pb::agreement::Bindingness::Unknown);
     state.binding = stated(agreements().map(|found| found.binding), unknown);
     let mut seen = BTreeSet::new();
-    for act in &record.acts {
-        for place in act.event.places.iter().filter(|place| place.role() == pb::place::PlaceRole::SignedAt) {
+    for telling in &dossier.tellings {
+        for place in
+            telling.event.places.iter().filter(|place| place.role() == pb::place::PlaceRole::SignedAt)
+        {
             if seen.insert((&place.name, &place.country)) {
                 state.signing_places.push(place.clone());
             }
@@ -140,32 +149,55 @@ fn turn(life: &Life, day: i32, state: &mut pb::AgreementState) {
     }
 }
 
-fn shown_act(act: &Act, when: When) -> pb::AgreementAct {
-    let event = &act.event;
+fn shown_act(shown: &Shown<'_>) -> pb::AgreementAct {
+    let Telling { event, agreement } = shown.telling;
     let sources = event.sources.iter().map(|source| source.id.clone()).filter(|id| !id.is_empty());
     pb::AgreementAct {
         event_id: event.id.clone(),
         title: event.title.clone(),
-        action: act.agreement.action,
-        date: Some(when.date(&event.id)),
+        action: agreement.action,
+        date: Some(shown.when.date(&event.id)),
         edtf: event.valid_time.as_ref().map(|span| span.edtf.clone()).unwrap_or_default(),
-        effective_on: act.agreement.effective_on,
-        acting_party: act.agreement.acting_party.clone(),
+        effective_on: agreement.effective_on,
+        acting_party: agreement.acting_party.clone(),
         source_ids: sources.collect(),
-        counts: act.counts(),
-        position: act.position.0,
+        counts: shown.act.happening.counts,
+        position: shown.act.happening.position.0,
     }
 }
 
-fn provisions(acts: &[(&Act, When)]) -> Vec<pb::ProvisionState> {
+fn shown_anomaly(anomaly: &Anomaly, dossier: &Dossier) -> pb::Anomaly {
+    let text = match anomaly.code {
+        Code::Unspecified => "",
+        Code::InForceBeforeSignature => "in force before it was signed",
+        Code::EndedBeforeSignature => "ended before it was signed",
+        Code::InForceBeforeProvisionalApplication => {
+            "definitively in force before it was applied provisionally"
+        }
+        Code::SecondEntryIntoForce => "entered into force more than once",
+        Code::ActAfterEnd => "an act after the agreement had ended",
+        Code::EffectiveBeforeAct => "an act takes effect before it was made",
+        Code::BasisMatters => "on this day the status by effective dates is another",
+        Code::Retroactive => "said to have been in force before its signature",
+        Code::SeveralIdentifiers => "its acts carry different identifiers",
+        Code::PartiesIncomplete => "fewer than two parties are recorded",
+    };
+    let ids: BTreeMap<Position, &String> =
+        dossier.acts().map(|(act, telling)| (act.happening.position, &telling.event.id)).collect();
+    let shown = anomaly.acts.iter().take(EVENTS_MAX);
+    let event_ids = shown.filter_map(|position| ids.get(position).copied().cloned()).collect();
+    pb::Anomaly { code: anomaly.code.into(), text: text.to_owned(), event_ids }
+}
+
+fn provisions(acts: &[Shown<'_>]) -> Vec<pb::ProvisionState> {
     let mut found: BTreeMap<&str, Vec<pb::ProvisionAct>> = BTreeMap::new();
-    for (act, when) in acts {
-        let names: BTreeSet<&str> = act.agreement.provisions.iter().map(String::as_str).collect();
+    for Shown { telling: Telling { event, agreement }, when, .. } in acts {
+        let names: BTreeSet<&str> = agreement.provisions.iter().map(String::as_str).collect();
         for name in names {
             found.entry(name).or_default().push(pb::ProvisionAct {
-                action: act.agreement.action,
-                date: Some(when.date(&act.event.id)),
-                title: act.event.title.clone(),
+                action: agreement.action,
+                date: Some(when.date(&event.id)),
+                title: event.title.clone(),
             });
         }
     }
@@ -177,29 +209,30 @@ fn provisions(acts: &[(&Act, When)]) -> Vec<pb::ProvisionState> {
 }
 
 /// Lists what changes it from elsewhere, and what it changes elsewhere.
-fn relate(record: &Record, basis: Basis, state: &mut pb::AgreementState) {
+fn relate(dossier: &Dossier, basis: Basis, state: &mut pb::AgreementState) {
     let target = |link: &pb::Link| {
         let external = link.external.as_ref().map(|id| format!("{}:{}", id.scheme, id.value));
         let named = [&link.event_id, &link.stream].into_iter().find(|name| !name.is_empty()).cloned();
         named.or(external).unwrap_or_default()
     };
-    let incoming = record.incoming.iter().map(|found| pb::AgreementRelation {
+    let incoming = dossier.record.incoming.iter().zip(&dossier.links);
+    let incoming = incoming.map(|(told, found)| pb::AgreementRelation {
         r#type: found.link.r#type,
         outgoing: false,
         event_id: found.event_id.clone(),
         stream: found.stream.clone(),
-        date: Some(found.when(basis).date(&found.event_id)),
+        date: Some(told.happening.when(basis).date(&found.event_id)),
         target: target(&found.link),
         note: found.link.note.clone(),
     });
-    let outgoing = record.acts.iter().flat_map(|act| {
-        let links = act.event.links.iter().filter(|link| world(link).is_some());
+    let outgoing = dossier.acts().flat_map(|(act, Telling { event, .. })| {
+        let links = event.links.iter().filter(|link| world(link).is_some());
         links.map(move |link| pb::AgreementRelation {
             r#type: link.r#type,
             outgoing: true,
-            event_id: act.event.id.clone(),
-            stream: record.stream.clone(),
-            date: Some(act.when(basis).date(&act.event.id)),
+            event_id: event.id.clone(),
+            stream: dossier.stream.clone(),
+            date: Some(act.when(basis).date(&event.id)),
             target: target(link),
             note: link.note.clone(),
         })
@@ -209,31 +242,48 @@ fn relate(record: &Record, basis: Basis, state: &mut pb::AgreementState) {
     state.relations.truncate(SHOWN_MAX);
 }
 
+/// Gives the parties by key, each as it is first named.
+fn parties(dossier: &Dossier) -> BTreeMap<&str, &pb::EntityRef> {
+    let mut parties = BTreeMap::new();
+    for (act, Telling { event, agreement }) in dossier.acts().filter(|(act, _)| act.happening.counts) {
+        let roles = [pb::Role::Party, pb::Role::Signatory];
+        let signing = event.participants.iter().filter(|found| roles.contains(&found.role()));
+        let named = signing.filter_map(|found| found.on_behalf_of.as_ref().or(found.entity.as_ref()));
+        let named: Vec<&pb::EntityRef> = named.chain(agreement.acting_party.as_ref()).collect();
+        for key in &act.facts.parties {
+            let entity = named.iter().copied().find(|entity| key_of(entity) == key.as_ref());
+            if let Some(entity) = entity {
+                parties.entry(key.as_ref()).or_insert(entity);
+            }
+        }
+    }
+    parties
+}
+
 /// Tells of each party what it did, and whether it is bound.
 fn party_states(
-    record: &Record,
-    acts: &[(&Act, When)],
+    dossier: &Dossier,
+    acts: &[Shown<'_>],
     (in_force, day): (Verdict, i32),
     detail: Detail,
 ) -> Vec<pb::PartyState> {
-    let counting: Vec<(&Act, When)> = acts.iter().filter(|(act, _)| act.counts()).copied().collect();
-    let consents = counting.iter().any(|(act, _)| act.is_consent() && act.acting().is_some());
-    let parties = parties(record).into_iter().take(SHOWN_MAX);
+    let counting: Vec<Shown<'_>> = acts.iter().filter(|shown| shown.act.happening.counts).copied().collect();
+    let consents =
+        counting.iter().any(|shown| shown.act.facts.action.is_consent() && shown.act.acting().is_some());
+    let parties = parties(dossier).into_iter().take(SHOWN_MAX);
     if detail == Detail::Summary {
         let named =
             |party: &pb::EntityRef| pb::PartyState { party: Some(party.clone()), ..Default::default() };
         return parties.map(|(_, party)| named(party)).collect();
     }
     // One look at the acts for all parties: a treaty may have hundreds of either.
-    let mut own: BTreeMap<&str, Vec<(&Act, When)>> = BTreeMap::new();
-    for (act, when) in &counting {
-        let signed_by: BTreeSet<&str> = if act.action == Action::Signed && act.acting().is_none() {
-            act.parties().map(key_of).collect()
-        } else {
-            BTreeSet::new()
-        };
+    let mut own: BTreeMap<&str, Vec<Shown<'_>>> = BTreeMap::new();
+    for shown in &counting {
+        let act = shown.act;
+        let signed = act.facts.action == Action::Signed && act.acting().is_none();
+        let signed_by = act.facts.parties.iter().map(AsRef::as_ref).filter(|_| signed);
         for party in act.acting().into_iter().chain(signed_by) {
-            own.entry(party).or_default().push((*act, *when));
+            own.entry(party).or_default().push(*shown);
         }
     }
     let states = parties.map(|(key, party)| {
@@ -245,26 +295,27 @@ fn party_states(
 
 fn party_state(
     party: &pb::EntityRef,
-    acts: &[(&Act, When)],
+    acts: &[Shown<'_>],
     consents: bool,
     (in_force, day): (Verdict, i32),
 ) -> pb::PartyState {
-    let first = |wanted: fn(&Act) -> bool| acts.iter().find(|(act, _)| wanted(act));
-    let date = |(act, when): &(&Act, When)| when.date(&act.event.id);
-    let consent = first(Act::is_consent);
-    let statements = acts
-        .iter()
-        .filter(|(act, _)| matches!(act.action, Action::Reserved | Action::Declared | Action::Objected));
-    let statements = statements.map(|found| pb::PartyStatement {
-        action: found.0.agreement.action,
-        date: Some(date(found)),
-        text: found.0.agreement.reservation_text.clone(),
+    let first = |wanted: fn(Action) -> bool| acts.iter().find(|shown| wanted(shown.act.facts.action));
+    let date = |shown: &Shown<'_>| shown.when.date(&shown.telling.event.id);
+    let consent = first(Action::is_consent);
+    let statements = acts.iter().filter(|shown| {
+        matches!(shown.act.facts.action, Action::Reserved | Action::Declared | Action::Objected)
     });
-    let steps = acts
-        .iter()
-        .filter(|(act, _)| act.is_leaving() || act.is_consent() || act.action == Action::EnteredIntoForce);
-    let membership =
-        Last::of(steps.map(|(act, when)| (*when, act.position, !act.is_leaving())).collect()).at(day);
+    let statements = statements.map(|shown| pb::PartyStatement {
+        action: shown.telling.agreement.action,
+        date: Some(date(shown)),
+        text: shown.telling.agreement.reservation_text.clone(),
+    });
+    let steps = acts.iter().filter_map(|shown| {
+        let action = shown.act.facts.action;
+        let counts = action.is_leaving() || action.is_consent() || action == Action::EnteredIntoForce;
+        counts.then_some((shown.when, shown.act.happening.position, !action.is_leaving()))
+    });
+    let membership = Last::of(steps.collect()).at(day);
     let stays = |step: &Option<bool>| step.unwrap_or(!consents);
     let bound = match in_force {
         Verdict::Yes if membership.iter().all(stays) => Verdict::Yes,
@@ -273,12 +324,12 @@ fn party_state(
     };
     pb::PartyState {
         party: Some(party.clone()),
-        signed: first(|act| act.action == Action::Signed).map(date),
+        signed: first(|action| action == Action::Signed).map(date),
         consented: consent.map(date),
-        consent_action: consent.map(|(act, _)| act.agreement.action).unwrap_or_default(),
-        in_force: first(|act| act.action == Action::EnteredIntoForce).map(date),
+        consent_action: consent.map(|shown| shown.telling.agreement.action).unwrap_or_default(),
+        in_force: first(|action| action == Action::EnteredIntoForce).map(date),
         statements: statements.take(SHOWN_MAX).collect(),
-        left: acts.iter().rev().find(|(act, _)| act.is_leaving()).map(date),
+        left: acts.iter().rev().find(|shown| shown.act.facts.action.is_leaving()).map(date),
         bound: bound.into(),
     }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use super::meetings::meetings;
 use crate::codec::check::timestamp_of;
-use crate::domain::{Bounds, Kind, LinkType, Modality, Position, TermField, Timestamp, VisitStatus};
+use crate::domain::{
+    Bounds, Kind, LinkType, Modality, Position, StreamName, TermField, Timestamp, VisitStatus,
+};
 use crate::filter::{Filter, Needle};
 use crate::index::Scope;
 use crate::log::Log;
@@ -12,7 +14,7 @@ use crate::log::error::ReadError;
 use crate::pb;
 use crate::pb::event::Payload;
 use crate::pb::visit_caveat::Code;
-use crate::projection::agreements::act::counts;
+use crate::projection::standing::counts;
 
 use crate::projection::civil::day_number;
 use crate::projection::{Events, in_scope, of_kind, standing};
@@ -109,6 +111,27 @@ impl VisitRecord {
         // What is said not to have happened, or only assumed, is no plan.
         open && counts(&step.event) && self.confirms.is_empty() && end.is_some_and(|end| end <= day)
     }
+}
+
+/// Finds the stream whose standing states carry an identifier: first the one that the identifier spells, `:` written `/`,
+/// then that of the first by position.
+///
+/// # Errors
+/// [`ReadError`] when an event cannot be read.
+pub fn stream_of_id(log: &Log, id: &str, scope: Scope) -> Result<Option<String>, ReadError> {
+    let mut events = Events::of(log);
+    let spelled = StreamName::parse(&id.replace(':', "/")).ok();
+    let likely = spelled.map(|name| Filter::of_stream(&name));
+    for filter in likely.into_iter().chain([Filter::default()]) {
+        let found = standing(&log.index().view(), &of_kind(Kind::Visit, filter), None, scope);
+        for position in found {
+            let event = events.get(position)?;
+            if matches!(&event.payload, Some(Payload::Visit(visit)) if visit.visit_id == id) {
+                return Ok(Some(event.stream));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// Gathers the record of a stream; nothing where no state of a visit stands.

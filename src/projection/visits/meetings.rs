@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::pb;
-use crate::projection::agreements::act::key_of;
+use crate::projection::standing::key_of;
 
 /// Most meetings that a visit shows.
 pub const MEETINGS_MAX: usize = 1_000;

@@ -9,6 +9,6 @@ pub mod list;
 pub mod meetings;
 pub mod suspects;
 
-pub use fold::{VisitRecord, VisitStep, changes, record, state};
+pub use fold::{VisitRecord, VisitStep, changes, record, state, stream_of_id};
 pub use list::{Taken, VisitQuery, walk};
 pub use meetings::meetings;

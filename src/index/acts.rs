@@ -1,0 +1,169 @@
+//! What the lives of agreements are folded from, packed: the acts in a sealed segment, and links of the world family.
+
+use std::borrow::Cow;
+
+use super::names::{Names, length};
+use crate::domain::{
+    ActFacts, Action, Day, EventId, LinkType, StreamName, TermField, WorldLink, WorldTarget,
+};
+
+/// Acts by rising slot.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Acts {
+    /// Slots of the acts.
+    pub(super) slots: Vec<u16>,
+    pub(super) rows: Vec<PackedAct>,
+    /// Numbers of the names of parties, act after act.
+    pub(super) parties: Vec<u32>,
+    /// Links by which events change something in the world, by rising slot.
+    pub(super) links: Vec<PackedLink>,
+    /// Ids of agreements, keys of parties, names of streams, and bytes of event ids that are linked to.
+    pub(super) names: Names,
+}
+
+/// A link of the world family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PackedLink {
+    /// Slot of the event that carries it.
+    pub(super) slot: u16,
+    pub(super) link_type: LinkType,
+    /// Whether it points to an event, else to a stream.
+    pub(super) to_event: bool,
+    /// Number of the name of its target.
+    pub(super) target: u32,
+}
+
+/// One act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PackedAct {
+    /// Number of the action.
+    pub(super) action: u8,
+    /// [`PackedAct::RETROACTIVE`] and [`PackedAct::ONE_PARTY`].
+    pub(super) flags: u8,
+    /// Number of the day; [`PackedAct::NO_DAY`] = not stated.
+    pub(super) effective_on: i32,
+    /// As `effective_on`.
+    pub(super) expires_on: i32,
+    /// Number of the term of the stream.
+    pub(super) stream: u32,
+    /// Number of the name.
+    pub(super) agreement_id: u32,
+    /// Number of the name; 0 without [`PackedAct::ONE_PARTY`].
+    pub(super) acting_party: u32,
+    /// Where its parties end.
+    pub(super) parties_end: u32,
+}
+
+impl PackedAct {
+    const RETROACTIVE: u8 = 1;
+    /// It is one party's act.
+    const ONE_PARTY: u8 = 2;
+    /// Before every day.
+    const NO_DAY: i32 = i32::MIN;
+}
+
+fn packed_day(day: Option<Day>) -> i32 {
+    day.map_or(PackedAct::NO_DAY, Day::number)
+}
+
+fn day(packed: i32) -> Option<Day> {
+    (packed != PackedAct::NO_DAY).then(|| Day::from_number(packed))
+}
+
+fn target_bytes<'a>(link: &'a WorldLink<&'a str>) -> &'a [u8] {
+    match &link.target {
+        WorldTarget::Event(id) => id.as_bytes(),
+        WorldTarget::Stream(name) => name.as_bytes(),
+    }
+}
+
+impl Acts {
+    /// Packs acts and links, both by rising slot; `terms` are those of the segment.
+    pub(super) fn of(
+        acts: &[(u16, &StreamName, &ActFacts<'static>)],
+        links: &[(u16, WorldLink<&str>)],
+        terms: &Names,
+    ) -> Self {
+        let texts = acts.iter().flat_map(|(_, _, act)| {
+            let keys = act.acting_party.iter().chain(&act.parties);
+            std::iter::once(&act.agreement_id).chain(keys).map(|text| text.as_bytes())
+        });
+        let targets = links.iter().map(|(_, link)| target_bytes(link));
+        let mut packed = Self { names: Names::of(texts.chain(targets).collect()), ..Self::default() };
+        // All of them are there: they were put there just now, and the stream is a term of the event.
+        let number = |names: &Names, name: &[u8]| length(names.find(name).unwrap_or_default());
+        for (slot, stream, act) in acts {
+            let named = |name: &Cow<'_, str>| number(&packed.names, name.as_bytes());
+            packed.parties.extend(act.parties.iter().map(named));
+            let retroactive = if act.retroactive { PackedAct::RETROACTIVE } else { 0 };
+            let one_party = if act.acting_party.is_some() { PackedAct::ONE_PARTY } else { 0 };
+            let row = PackedAct {
+                action: act.action.number(),
+                flags: retroactive | one_party,
+                effective_on: packed_day(act.effective_on),
+                expires_on: packed_day(act.expires_on),
+                stream: number(terms, &TermField::Stream.term(stream.as_str())),
+                agreement_id: named(&act.agreement_id),
+                acting_party: act.acting_party.as_ref().map_or(0, named),
+                parties_end: length(packed.parties.len()),
+            };
+            packed.slots.push(*slot);
+            packed.rows.push(row);
+        }
+        packed.links.extend(links.iter().map(|(slot, link)| PackedLink {
+            slot: *slot,
+            link_type: link.link_type,
+            to_event: matches!(link.target, WorldTarget::Event(_)),
+            target: number(&packed.names, target_bytes(link)),
+        }));
+        packed
+    }
+
+    fn name(&self, number: u32) -> Option<&str> {
+        std::str::from_utf8(self.names.get(usize::try_from(number).ok()?)).ok()
+    }
+
+    /// Gives the links with their slots.
+    pub(super) fn links(&self) -> impl Iterator<Item = (u16, WorldLink<&str>)> {
+        self.links.iter().filter_map(|link| {
+            let target = if link.to_event {
+                let bytes = self.names.get(usize::try_from(link.target).ok()?);
+                WorldTarget::Event(EventId::from_bytes(bytes.try_into().ok()?))
+            } else {
+                WorldTarget::Stream(self.name(link.target)?)
+            };
+            Some((link.slot, WorldLink { link_type: link.link_type, target }))
+        })
+    }
+
+    /// Gives the number of the term of the stream of an act, by number of the act.
+    pub(super) fn stream(&self, number: usize) -> Option<usize> {
+        usize::try_from(self.rows.get(number)?.stream).ok()
+    }
+
+    /// Gives the id of the agreement of an act.
+    pub(super) fn agreement_id(&self, number: usize) -> Option<&str> {
+        self.name(self.rows.get(number)?.agreement_id)
+    }
+
+    /// Gives an act.
+    pub(super) fn get(&self, number: usize) -> Option<ActFacts<'_>> {
+        let row = self.rows.get(number)?;
+        let start = match number.checked_sub(1) {
+            Some(before) => self.rows.get(before)?.parties_end,
+            None => 0,
+        };
+        let parties = usize::try_from(start).ok()?..usize::try_from(row.parties_end).ok()?;
+        let parties = self.parties.get(parties)?.iter();
+        let one_party = row.flags & PackedAct::ONE_PARTY != 0;
+        Some(ActFacts {
+            action: Action::from_number(i32::from(row.action))?,
+            agreement_id: Cow::Borrowed(self.name(row.agreement_id)?),
+            acting_party: if one_party { Some(Cow::Borrowed(self.name(row.acting_party)?)) } else { None },
+            parties: parties.filter_map(|number| self.name(*number).map(Cow::Borrowed)).collect(),
+            effective_on: day(row.effective_on),
+            expires_on: day(row.expires_on),
+            retroactive: row.flags & PackedAct::RETROACTIVE != 0,
+        })
+    }
+}
