@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use ahash::HashSet;
 use smallvec::SmallVec;
 
 use super::{Action, CaveatCode, Day, Entity, Event, Findings, Role};
@@ -48,12 +49,9 @@ impl<'a> ActFacts<'a> {
     pub fn of(agreement: &'a Agreement, event: &'a Event) -> Self {
         let acting_party = agreement.acting_party.as_ref();
         let named = event.participants.iter().filter_map(super::Participant::party).chain(acting_party);
-        let mut parties = SmallVec::new();
-        for key in named.map(Entity::key) {
-            if !parties.iter().any(|known| known == key) {
-                parties.push(Cow::Borrowed(key));
-            }
-        }
+        let mut seen = HashSet::default();
+        let keys = named.map(Entity::key).filter(|key| seen.insert(*key));
+        let parties = keys.map(Cow::Borrowed).collect();
         Self {
             action: agreement.action,
             agreement_id: Cow::Borrowed(&agreement.agreement_id),

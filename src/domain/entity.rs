@@ -87,30 +87,7 @@ impl Participant {
     #[must_use]
     pub fn party(&self) -> Option<&Entity> {
         let entity = self.on_behalf_of.as_ref().unwrap_or(&self.entity);
-        let is_party = match self.role? {
-            Role::Party => true,
-            Role::Signatory => !entity.is_person,
-            Role::Depositary
-            | Role::Provider
-            | Role::Receiver
-            | Role::Beneficiary
-            | Role::Implementer
-            | Role::Visitor
-            | Role::Host
-            | Role::Counterpart
-            | Role::DelegationMember
-            | Role::Speaker
-            | Role::Addressee
-            | Role::Publisher
-            | Role::Producer
-            | Role::Subject
-            | Role::Affected
-            | Role::Reporter
-            | Role::Mediator
-            | Role::Observer
-            | Role::Other => false,
-        };
-        is_party.then_some(entity)
+        self.role?.makes_a_party(entity.is_person).then_some(entity)
     }
 }
 

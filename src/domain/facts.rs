@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    ActFacts, Day, Event, EventId, Factuality, Kind, LinkType, Payload, Position, Revision, StreamName,
-    Terms, TimeSpan, Timestamp, TransferFacts, WorldLink,
+    ActFacts, Day, Event, EventId, Factuality, Kind, LifeLink, LinkType, Payload, Position, Revision,
+    StreamName, Terms, TimeSpan, Timestamp, TransferFacts,
 };
 
 /// The four bounds of valid time as day numbers: open sides lie beyond every day.
@@ -78,8 +78,8 @@ pub struct EventFacts {
     pub transfer: Option<TransferFacts>,
     /// What the life of an agreement needs of an act.
     pub act: Option<Arc<ActFacts<'static>>>,
-    /// Links by which the event changes something in the world.
-    pub world_links: Vec<WorldLink<StreamName>>,
+    /// Links by which the event prolongs or ends what they point to.
+    pub life_links: Vec<LifeLink<StreamName>>,
 }
 
 impl EventFacts {
@@ -107,7 +107,7 @@ impl EventFacts {
             other_link_targets: others.filter_map(|(index, link)| Some((index, link.event()?))).collect(),
             transfer,
             act,
-            world_links: event.links.iter().filter_map(WorldLink::of).collect(),
+            life_links: event.links.iter().filter_map(LifeLink::of).collect(),
         }
     }
 }
@@ -135,7 +135,7 @@ impl EventFacts {
             other_link_targets: Vec::new(),
             transfer: None,
             act: None,
-            world_links: Vec::new(),
+            life_links: Vec::new(),
         }
     }
 

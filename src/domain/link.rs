@@ -33,43 +33,43 @@ impl Link {
     }
 }
 
-/// A link by which an event changes something in the world, rather than what is known of it.
+/// A link by which an event prolongs or ends what it points to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WorldLink<S> {
-    /// What is said; [`LinkType::is_world`].
+pub struct LifeLink<S> {
+    /// What is said; [`LinkType::bears_on_life`].
     pub link_type: LinkType,
     /// Of what.
-    pub target: WorldTarget<S>,
+    pub target: LifeTarget<S>,
 }
 
 /// What such a link points to, if it is in this log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WorldTarget<S> {
+pub enum LifeTarget<S> {
     /// An event.
     Event(EventId),
     /// A stream.
     Stream(S),
 }
 
-impl WorldLink<StreamName> {
+impl LifeLink<StreamName> {
     /// Takes a link, if it is one.
     #[must_use]
     pub fn of(link: &Link) -> Option<Self> {
         let target = match &link.target {
-            LinkTarget::Event(id) => WorldTarget::Event(*id),
-            LinkTarget::Stream(name) => WorldTarget::Stream(StreamName::from_recorded(name)),
+            LinkTarget::Event(id) => LifeTarget::Event(*id),
+            LinkTarget::Stream(name) => LifeTarget::Stream(StreamName::from_recorded(name)),
             LinkTarget::External => return None,
         };
-        link.link_type.is_world().then_some(Self { link_type: link.link_type, target })
+        link.link_type.bears_on_life().then_some(Self { link_type: link.link_type, target })
     }
 
     /// Gives the same, borrowed.
     #[must_use]
-    pub fn borrowed(&self) -> WorldLink<&str> {
+    pub fn borrowed(&self) -> LifeLink<&str> {
         let target = match &self.target {
-            WorldTarget::Event(id) => WorldTarget::Event(*id),
-            WorldTarget::Stream(name) => WorldTarget::Stream(name.as_str()),
+            LifeTarget::Event(id) => LifeTarget::Event(*id),
+            LifeTarget::Stream(name) => LifeTarget::Stream(name.as_str()),
         };
-        WorldLink { link_type: self.link_type, target }
+        LifeLink { link_type: self.link_type, target }
     }
 }

@@ -41,7 +41,7 @@ pub use facts::{Bounds, EventFacts, KnowledgeLink, RecordForm, RecordedFacts};
 pub use findings::{Caveat, Findings, Invalid, Violation};
 pub use funding::{FundingTransfer, TransferFacts};
 pub use ids::{EventId, STREAM_NAME_BYTES_MAX, StoreId, StreamName, StreamNameError};
-pub use link::{Link, LinkTarget, WorldLink, WorldTarget};
+pub use link::{LifeLink, LifeTarget, Link, LinkTarget};
 pub use money::Money;
 pub use position::{Position, Revision, Timestamp};
 pub use source::{Source, known_from_sources, known_time};

@@ -154,6 +154,12 @@ impl LinkType {
     pub const fn is_world(self) -> bool {
         matches!(self.number(), 10..20)
     }
+
+    /// Tells whether the link says that its carrier prolongs or ends what it points to.
+    #[must_use]
+    pub const fn bears_on_life(self) -> bool {
+        matches!(self, Self::Extends | Self::Terminates | Self::Replaces | Self::Cancels)
+    }
 }
 
 /// How far an event says that something happened: event factuality (Saurí and Pustejovsky, 2009), as far as days can be
@@ -183,6 +189,37 @@ impl Factuality {
                 None | Some(Modality::Actual),
                 None | Some(Assertion::Recorded | Assertion::Reported | Assertion::Verified),
             ) => Self::Certain,
+        }
+    }
+}
+
+impl Role {
+    /// Tells whether it makes whoever has it, or whoever they act for, a party to an agreement. A person who signs for
+    /// nobody is no party.
+    #[must_use]
+    pub const fn makes_a_party(self, is_person: bool) -> bool {
+        match self {
+            Self::Party => true,
+            Self::Signatory => !is_person,
+            Self::Depositary
+            | Self::Provider
+            | Self::Receiver
+            | Self::Beneficiary
+            | Self::Implementer
+            | Self::Visitor
+            | Self::Host
+            | Self::Counterpart
+            | Self::DelegationMember
+            | Self::Speaker
+            | Self::Addressee
+            | Self::Publisher
+            | Self::Producer
+            | Self::Subject
+            | Self::Affected
+            | Self::Reporter
+            | Self::Mediator
+            | Self::Observer
+            | Self::Other => false,
         }
     }
 }

@@ -1,11 +1,9 @@
-//! What the lives of agreements are folded from, packed: the acts in a sealed segment, and links of the world family.
+//! What the lives of agreements are folded from, packed: the acts in a sealed segment, and the links that prolong or end them.
 
 use std::borrow::Cow;
 
 use super::names::{Names, length};
-use crate::domain::{
-    ActFacts, Action, Day, EventId, LinkType, StreamName, TermField, WorldLink, WorldTarget,
-};
+use crate::domain::{ActFacts, Action, Day, EventId, LifeLink, LifeTarget, LinkType, StreamName, TermField};
 
 /// Acts by rising slot.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -15,13 +13,13 @@ pub(super) struct Acts {
     pub(super) rows: Vec<PackedAct>,
     /// Numbers of the names of parties, act after act.
     pub(super) parties: Vec<u32>,
-    /// Links by which events change something in the world, by rising slot.
+    /// Links by which events prolong or end something, by rising slot.
     pub(super) links: Vec<PackedLink>,
     /// Ids of agreements, keys of parties, names of streams, and bytes of event ids that are linked to.
     pub(super) names: Names,
 }
 
-/// A link of the world family.
+/// A link that prolongs or ends something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PackedLink {
     /// Slot of the event that carries it.
@@ -70,10 +68,10 @@ fn day(packed: i32) -> Option<Day> {
     (packed != PackedAct::NO_DAY).then(|| Day::from_number(packed))
 }
 
-fn target_bytes<'a>(link: &'a WorldLink<&'a str>) -> &'a [u8] {
+fn target_bytes<'a>(link: &'a LifeLink<&'a str>) -> &'a [u8] {
     match &link.target {
-        WorldTarget::Event(id) => id.as_bytes(),
-        WorldTarget::Stream(name) => name.as_bytes(),
+        LifeTarget::Event(id) => id.as_bytes(),
+        LifeTarget::Stream(name) => name.as_bytes(),
     }
 }
 
@@ -81,7 +79,7 @@ impl Acts {
     /// Packs acts and links, both by rising slot; `terms` are those of the segment.
     pub(super) fn of(
         acts: &[(u16, &StreamName, &ActFacts<'static>)],
-        links: &[(u16, WorldLink<&str>)],
+        links: &[(u16, LifeLink<&str>)],
         terms: &Names,
     ) -> Self {
         let texts = acts.iter().flat_map(|(_, _, act)| {
@@ -113,26 +111,53 @@ impl Acts {
         packed.links.extend(links.iter().map(|(slot, link)| PackedLink {
             slot: *slot,
             link_type: link.link_type,
-            to_event: matches!(link.target, WorldTarget::Event(_)),
+            to_event: matches!(link.target, LifeTarget::Event(_)),
             target: number(&packed.names, target_bytes(link)),
         }));
+        packed.slots.shrink_to_fit();
+        packed.rows.shrink_to_fit();
+        packed.parties.shrink_to_fit();
         packed
     }
 
+    /// Tells whether everything that was read of a segment of `len` slots with these terms points to something.
+    pub(super) fn is_sound(&self, terms: &Names, len: usize) -> bool {
+        let named = |number: u32| number < length(self.names.len());
+        let slots = self.slots.is_sorted_by(|one, other| one < other);
+        let ends = self.rows.is_sorted_by_key(|row| row.parties_end);
+        let parties_end = self.rows.last().map_or(0, |row| row.parties_end);
+        self.slots.len() == self.rows.len()
+            && slots
+            && self.slots.last().is_none_or(|slot| usize::from(*slot) < len)
+            && ends
+            && parties_end == length(self.parties.len())
+            && self.parties.iter().all(|party| named(*party))
+            && self.rows.iter().all(|row| {
+                let known = Action::from_number(i32::from(row.action)).is_some();
+                known
+                    && row.stream < length(terms.len())
+                    && named(row.agreement_id)
+                    && named(row.acting_party)
+            })
+            && self.links.iter().all(|link| usize::from(link.slot) < len)
+            && self.links().count() == self.links.len()
+    }
+
     fn name(&self, number: u32) -> Option<&str> {
-        std::str::from_utf8(self.names.get(usize::try_from(number).ok()?)).ok()
+        let number = usize::try_from(number).ok().filter(|number| *number < self.names.len())?;
+        std::str::from_utf8(self.names.get(number)).ok()
     }
 
     /// Gives the links with their slots.
-    pub(super) fn links(&self) -> impl Iterator<Item = (u16, WorldLink<&str>)> {
+    pub(super) fn links(&self) -> impl Iterator<Item = (u16, LifeLink<&str>)> {
         self.links.iter().filter_map(|link| {
             let target = if link.to_event {
                 let bytes = self.names.get(usize::try_from(link.target).ok()?);
-                WorldTarget::Event(EventId::from_bytes(bytes.try_into().ok()?))
+                LifeTarget::Event(EventId::from_bytes(bytes.try_into().ok()?))
             } else {
-                WorldTarget::Stream(self.name(link.target)?)
+                LifeTarget::Stream(self.name(link.target)?)
             };
-            Some((link.slot, WorldLink { link_type: link.link_type, target }))
+            Some((link.slot, LifeLink { link_type: link.link_type, target }))
         })
     }
 
@@ -141,9 +166,12 @@ impl Acts {
         usize::try_from(self.rows.get(number)?.stream).ok()
     }
 
-    /// Gives the id of the agreement of an act.
-    pub(super) fn agreement_id(&self, number: usize) -> Option<&str> {
-        self.name(self.rows.get(number)?.agreement_id)
+    /// Gives the numbers of the acts of the agreement with an id.
+    pub(super) fn of_agreement<'a>(&'a self, id: &str) -> impl Iterator<Item = usize> + use<'a> {
+        let name = self.names.find(id.as_bytes()).map(length);
+        let rows =
+            name.map(|name| self.rows.iter().enumerate().filter(move |(_, row)| row.agreement_id == name));
+        rows.into_iter().flatten().map(|(number, _)| number)
     }
 
     /// Gives an act.

@@ -8,7 +8,7 @@
 //! kind flags                                            2 × len × u8
 //! term bytes · term ends · slots · slot ends · dense    each: count(4), values
 //! ids · order · links · amounts                         each: count(4), values
-//! act slots · acts · parties of acts · world links      each: count(4), values
+//! act slots · acts · parties of acts · life links       each: count(4), values
 //! names of acts and links                               count(4), bytes; count(4), ends
 //! CRC32C(4) of all before
 //! ```
@@ -170,6 +170,9 @@ pub fn decode(bytes: &[u8]) -> Result<(Segment, [u8; 32]), LayoutError> {
         amounts: from.counted(decode_amount)?,
         acts: decode_acts(&mut from)?,
     };
+    if !segment.acts.is_sound(&segment.dictionary.terms, len) {
+        return Err(LayoutError);
+    }
     if segment.ids.len() != len || segment.order.len() != len || !from.0.is_empty() {
         return Err(LayoutError);
     }
@@ -196,14 +199,13 @@ fn decode_amount(from: &mut Reader<'_>) -> Result<AmountRow, LayoutError> {
 }
 
 fn decode_acts(from: &mut Reader<'_>) -> Result<Acts, LayoutError> {
-    let acts = Acts {
+    Ok(Acts {
         slots: from.counted_all(u16::from_le_bytes)?,
         rows: from.counted(decode_act)?,
         parties: from.counted_all(u32::from_le_bytes)?,
-        links: from.counted(decode_world_link)?,
+        links: from.counted(decode_life_link)?,
         names: from.names()?,
-    };
-    if acts.slots.len() == acts.rows.len() { Ok(acts) } else { Err(LayoutError) }
+    })
 }
 
 fn decode_act(from: &mut Reader<'_>) -> Result<PackedAct, LayoutError> {
@@ -215,11 +217,17 @@ fn decode_act(from: &mut Reader<'_>) -> Result<PackedAct, LayoutError> {
     Ok(PackedAct { action, flags, effective_on, expires_on, stream, agreement_id, acting_party, parties_end })
 }
 
-fn decode_world_link(from: &mut Reader<'_>) -> Result<PackedLink, LayoutError> {
+fn decode_life_link(from: &mut Reader<'_>) -> Result<PackedLink, LayoutError> {
     let slot = u16::from_le_bytes(from.array()?);
     let [number, to_event] = from.array()?;
-    let link_type = LinkType::from_number(i32::from(number)).ok_or(LayoutError)?;
-    Ok(PackedLink { slot, link_type, to_event: to_event != 0, target: u32::from_le_bytes(from.array()?) })
+    let link_type = LinkType::from_number(i32::from(number)).filter(|found| found.bears_on_life());
+    let link_type = link_type.ok_or(LayoutError)?;
+    let to_event = match to_event {
+        0 => false,
+        1 => true,
+        _ => return Err(LayoutError),
+    };
+    Ok(PackedLink { slot, link_type, to_event, target: u32::from_le_bytes(from.array()?) })
 }
 
 fn decode_dictionary(from: &mut Reader<'_>) -> Result<Dictionary, LayoutError> {
@@ -310,6 +318,7 @@ impl<'a> Reader<'a> {
         for _ in 0..count {
             values.push(value(self)?);
         }
+        values.shrink_to_fit();
         Ok(values)
     }
 }

@@ -18,7 +18,8 @@ pub(super) fn range(ends: &[u32], at: usize) -> Option<std::ops::Range<usize>> {
     Some(start..end)
 }
 
-/// Lengths inside a segment stay far below 4 GiB: 65,536 events of at most 64 KiB are the bound.
+/// Lengths inside a segment are below 4 GiB, unless each of its 65,536 events brings 64 KiB of terms, names or parties of
+/// its own: as much as an event has in all by default.
 pub(super) fn length(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
 }
@@ -30,6 +31,7 @@ impl Names {
         names.dedup();
         let mut packed = Self::default();
         names.into_iter().for_each(|name| packed.push(name));
+        packed.shrink_to_fit();
         packed
     }
 
@@ -37,6 +39,12 @@ impl Names {
     pub(super) fn push(&mut self, name: &[u8]) {
         self.bytes.extend_from_slice(name);
         self.ends.push(length(self.bytes.len()));
+    }
+
+    /// Gives back what was taken on the way: a segment stays for as long as the log is open.
+    pub(super) fn shrink_to_fit(&mut self) {
+        self.bytes.shrink_to_fit();
+        self.ends.shrink_to_fit();
     }
 
     pub(super) const fn len(&self) -> usize {

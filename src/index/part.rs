@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use roaring::RoaringBitmap;
 
 use super::Columns;
-use crate::domain::{ActFacts, EventId, Position, TransferFacts, WorldLink};
+use crate::domain::{ActFacts, EventId, LifeLink, Position, TransferFacts};
 
 /// At most 65,536 consecutive positions and what is known of their events.
 pub trait Part {
@@ -61,8 +61,8 @@ pub trait Part {
     /// Gives amounts of funding transfers, by rising slot.
     fn amounts(&self) -> &[AmountRow];
 
-    /// Gives the links by which events change something in the world, by rising slot.
-    fn world_links(&self) -> Box<dyn Iterator<Item = (u16, WorldLink<&str>)> + '_>;
+    /// Gives the links by which events prolong or end something, by rising slot.
+    fn life_links(&self) -> Box<dyn Iterator<Item = (u16, LifeLink<&str>)> + '_>;
 
     /// Gives the slots, rising, of the acts of agreements: their places are the numbers of the acts.
     fn act_slots(&self) -> &[u16];
@@ -70,8 +70,8 @@ pub trait Part {
     /// Gives an act by its number.
     fn act(&self, number: usize) -> Option<ActFacts<'_>>;
 
-    /// Gives the id of the agreement of an act, which [`Part::act`] gives, too.
-    fn act_agreement_id(&self, number: usize) -> Option<&str>;
+    /// Gives the numbers, rising, of the acts of the agreement with an id.
+    fn acts_of_agreement(&self, id: &str) -> Box<dyn Iterator<Item = usize> + '_>;
 
     /// Gives the stream of an act.
     fn act_stream(&self, number: usize) -> Option<&str>;

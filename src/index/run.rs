@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use super::part::AmountRow;
 use super::{Columns, Part};
 use crate::domain::{
-    ActFacts, EventId, KnowledgeLink, Position, RecordForm, RecordedFacts, StreamName, WorldLink,
+    ActFacts, EventId, KnowledgeLink, LifeLink, Position, RecordForm, RecordedFacts, StreamName,
 };
 
 /// A growing part.
@@ -30,7 +30,7 @@ pub struct Run {
     amounts: Vec<AmountRow>,
     act_slots: Vec<u16>,
     acts: Vec<(StreamName, Arc<ActFacts<'static>>)>,
-    world_links: Vec<(u16, WorldLink<StreamName>)>,
+    life_links: Vec<(u16, LifeLink<StreamName>)>,
 }
 
 impl Run {
@@ -72,7 +72,7 @@ impl Run {
             self.act_slots.push(slot);
             self.acts.push((facts.event.stream.clone(), Arc::clone(act)));
         }
-        self.world_links.extend(facts.event.world_links.iter().map(|link| (slot, link.clone())));
+        self.life_links.extend(facts.event.life_links.iter().map(|link| (slot, link.clone())));
         self.columns.push(facts);
         true
     }
@@ -104,9 +104,9 @@ impl Run {
         acts.map(|(slot, (stream, act))| (*slot, stream, act.as_ref()))
     }
 
-    /// Gives the links of the world family, by rising slot.
-    pub(super) fn own_world_links(&self) -> &[(u16, WorldLink<StreamName>)] {
-        &self.world_links
+    /// Gives the links that prolong or end something, by rising slot.
+    pub(super) fn own_life_links(&self) -> &[(u16, LifeLink<StreamName>)] {
+        &self.life_links
     }
 
     fn slots(&self, term: &[u8]) -> Option<&[u16]> {
@@ -178,8 +178,8 @@ impl Part for Run {
         &self.amounts
     }
 
-    fn world_links(&self) -> Box<dyn Iterator<Item = (u16, WorldLink<&str>)> + '_> {
-        Box::new(self.world_links.iter().map(|(slot, link)| (*slot, link.borrowed())))
+    fn life_links(&self) -> Box<dyn Iterator<Item = (u16, LifeLink<&str>)> + '_> {
+        Box::new(self.life_links.iter().map(|(slot, link)| (*slot, link.borrowed())))
     }
 
     fn act_slots(&self) -> &[u16] {
@@ -190,8 +190,10 @@ impl Part for Run {
         self.acts.get(number).map(|(_, act)| act.borrowed())
     }
 
-    fn act_agreement_id(&self, number: usize) -> Option<&str> {
-        self.acts.get(number).map(|(_, act)| act.agreement_id.as_ref())
+    fn acts_of_agreement(&self, id: &str) -> Box<dyn Iterator<Item = usize> + '_> {
+        let id = id.to_owned();
+        let acts = self.acts.iter().enumerate();
+        Box::new(acts.filter(move |(_, (_, act))| act.agreement_id == id).map(|(number, _)| number))
     }
 
     fn act_stream(&self, number: usize) -> Option<&str> {

@@ -10,7 +10,7 @@ use super::acts::Acts;
 use super::names::{Names, length, range};
 use super::part::AmountRow;
 use super::{Columns, Part, Run, Tail};
-use crate::domain::{ActFacts, EventId, KnowledgeLink, Position, TermField, WorldLink};
+use crate::domain::{ActFacts, EventId, KnowledgeLink, LifeLink, Position, TermField};
 
 /// From this many slots on a posting is kept as a bitmap: a list of slots would be larger.
 pub(super) const DENSE_LEN: u64 = 4_096;
@@ -84,6 +84,9 @@ impl Dictionary {
             }
             dictionary.slot_ends.push(length(dictionary.slots.len()));
         }
+        dictionary.terms.shrink_to_fit();
+        dictionary.slots.shrink_to_fit();
+        dictionary.slot_ends.shrink_to_fit();
         dictionary
     }
 
@@ -120,7 +123,7 @@ impl Segment {
             .flat_map(|(first, run)| run.acts().map(move |(slot, stream, act)| (first + slot, stream, act)));
         let acts: Vec<_> = acts.collect();
         let links = numbered(tail).flat_map(|(first, run)| {
-            let links = run.own_world_links().iter();
+            let links = run.own_life_links().iter();
             links.map(move |(slot, link)| (first + slot, link.borrowed()))
         });
         let links: Vec<_> = links.collect();
@@ -143,6 +146,7 @@ impl Segment {
             let amounts = run.amounts().iter();
             segment.amounts.extend(amounts.map(|row| AmountRow { slot: first + row.slot, ..*row }));
         }
+        segment.amounts.shrink_to_fit();
         segment.ids.sort_unstable();
         order.sort_unstable();
         segment.order = order.into_iter().map(|(_, slot)| slot).collect();
@@ -266,7 +270,7 @@ impl Part for Segment {
         &self.amounts
     }
 
-    fn world_links(&self) -> Box<dyn Iterator<Item = (u16, WorldLink<&str>)> + '_> {
+    fn life_links(&self) -> Box<dyn Iterator<Item = (u16, LifeLink<&str>)> + '_> {
         Box::new(self.acts.links())
     }
 
@@ -278,8 +282,8 @@ impl Part for Segment {
         self.acts.get(number)
     }
 
-    fn act_agreement_id(&self, number: usize) -> Option<&str> {
-        self.acts.agreement_id(number)
+    fn acts_of_agreement(&self, id: &str) -> Box<dyn Iterator<Item = usize> + '_> {
+        Box::new(self.acts.of_agreement(id))
     }
 
     fn act_stream(&self, number: usize) -> Option<&str> {

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::{
     ActFacts, Action, AmountQualifier, Bounds, Currency, Day, EventFacts, EventId, Factuality, Kind,
-    KnowledgeLink, LinkType, Money, Position, RecordForm, RecordedFacts, Revision, Stage, StreamName,
-    TermField, TermList, Terms, Timestamp, TransferFacts, WorldLink, WorldTarget,
+    KnowledgeLink, LifeLink, LifeTarget, LinkType, Money, Position, RecordForm, RecordedFacts, Revision,
+    Stage, StreamName, TermField, TermList, Terms, Timestamp, TransferFacts,
 };
 
 fn facts(position: u64, start: i32, tags: &[u8], link: Option<u64>) -> RecordedFacts {
@@ -42,7 +42,7 @@ fn facts_in(stream: &str, position: u64, start: i32, tags: &[u8], link: Option<u
                 [usize::try_from(position / 3 % 3).unwrap()],
             transfer: (position.is_multiple_of(2)).then(|| transfer(position)),
             act: (position % 4 == 1).then(|| Arc::new(act(position))),
-            world_links: world_links(position),
+            life_links: life_links(position),
         },
         position: Position(position),
         revision: Revision(position),
@@ -79,14 +79,14 @@ fn act(position: u64) -> ActFacts<'static> {
     }
 }
 
-fn world_links(position: u64) -> Vec<WorldLink<StreamName>> {
-    let to_event = WorldTarget::Event(EventId::from_bytes([u8::try_from(position % 3).unwrap(); 16]));
-    let to_stream = WorldTarget::Stream(StreamName::from_recorded("agreement/old"));
+fn life_links(position: u64) -> Vec<LifeLink<StreamName>> {
+    let to_event = LifeTarget::Event(EventId::from_bytes([u8::try_from(position % 3).unwrap(); 16]));
+    let to_stream = LifeTarget::Stream(StreamName::from_recorded("agreement/old"));
     match position % 5 {
-        1 => vec![WorldLink { link_type: LinkType::Terminates, target: to_event }],
+        1 => vec![LifeLink { link_type: LinkType::Terminates, target: to_event }],
         2 => vec![
-            WorldLink { link_type: LinkType::Amends, target: to_stream.clone() },
-            WorldLink { link_type: LinkType::Cancels, target: to_stream },
+            LifeLink { link_type: LinkType::Extends, target: to_stream.clone() },
+            LifeLink { link_type: LinkType::Cancels, target: to_stream },
         ],
         _ => Vec::new(),
     }
@@ -94,12 +94,15 @@ fn world_links(position: u64) -> Vec<WorldLink<StreamName>> {
 
 /// Everything that a part says of agreements.
 fn lives(part: &dyn Part) -> String {
-    let mut said = format!("{:?}", part.world_links().collect::<Vec<_>>());
+    let mut said = format!("{:?}", part.life_links().collect::<Vec<_>>());
     for (number, slot) in part.act_slots().iter().enumerate() {
         assert_eq!(part.act_at(*slot), Some(number));
         let act = part.act(number).unwrap();
-        assert_eq!(part.act_agreement_id(number), Some(act.agreement_id.as_ref()));
+        assert!(part.acts_of_agreement(&act.agreement_id).any(|found| found == number));
         said += &format!("{slot} {:?} {act:?}", part.act_stream(number));
+    }
+    for id in ["agreement:3", "agreement:none"] {
+        said += &format!("{:?}", part.acts_of_agreement(id).collect::<Vec<_>>());
     }
     assert_eq!(part.act(part.act_slots().len()), None);
     for slot in 0..u16::try_from(part.len()).unwrap() {
@@ -148,6 +151,23 @@ proptest! {
         let at = at.index(bytes.len());
         bytes[at] ^= 1 << bit;
         prop_assert!(layout::decode(&bytes).is_err());
+    }
+
+    #[test]
+    fn what_is_wrong_behind_a_right_checksum_is_refused_or_answers(
+        events in events(), at: prop::sample::Index, to: u8,
+    ) {
+        let mut bytes = layout::encode(&Segment::of(&tail(&events)), &[7; 32]);
+        let body = bytes.len() - 4;
+        bytes[at.index(body)] = to;
+        let checksum = crc32c::crc32c(&bytes[..body]).to_le_bytes();
+        bytes[body..].copy_from_slice(&checksum);
+        let Ok((segment, _)) = layout::decode(&bytes) else { return Ok(()) };
+        prop_assert!(segment.life_links().count() < 1_000);
+        for number in 0..segment.act_slots().len() {
+            // A name may have lost its letters, and a stream be another: no more.
+            let _ = (segment.act(number), segment.act_stream(number));
+        }
     }
 
     #[test]
@@ -352,6 +372,8 @@ fn views_outlive_what_is_sealed_and_replaced_and_answer_alike() {
             let mut facts = event(position);
             if erased.contains(&position) {
                 facts.event.terms = Terms::default();
+                facts.event.act = None;
+                facts.event.life_links.clear();
             }
             assert!(rebuilt.fold(&facts));
         }
@@ -363,6 +385,8 @@ fn views_outlive_what_is_sealed_and_replaced_and_answer_alike() {
     assert_eq!(erased.map(|position| position % 5), [2, 2]);
     let holders = u64::try_from((1..=all + 10).filter(|position| position % 5 == 2).count()).unwrap();
     assert_eq!((tags(&sealed), tags(&replaced)), (holders, holders - 2));
+    let links = |view: &View| view.parts().map(|part| part.life_links().count()).sum::<usize>();
+    assert_eq!(links(&sealed) - links(&replaced), 4, "two of each");
     for view in [&unsealed, &half_sealed, &sealed] {
         assert_eq!(sampled(view, all), expected);
     }

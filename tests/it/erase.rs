@@ -17,6 +17,8 @@ use tonic::Code;
 use crate::events::{id, simple, with};
 use crate::harness::{Said, Server, annals, append};
 
+/// Places of an event that hold a person's words.
+const MARKERS: usize = 12;
 /// Letters and digits of a marker, in a row, that betray it: compression may break a marker, hardly all runs of it.
 const RUN: usize = 10;
 
@@ -27,7 +29,7 @@ fn markers(number: u64) -> Vec<String> {
         let letters = b"abcdefghijklmnopqrstuvwxyz0123456789";
         hash.as_bytes().iter().map(|byte| char::from(letters[usize::from(*byte) % letters.len()])).collect()
     };
-    (0..10).map(marker).collect()
+    (0..MARKERS).map(|place| marker(u64::try_from(place).unwrap())).collect()
 }
 
 fn marked(number: u64, stream: &str) -> Value {
@@ -45,9 +47,11 @@ fn marked(number: u64, stream: &str) -> Value {
         ("attributes", json!({"note": m[7]})),
         ("places", json!([{"name": m[8]}])),
         ("correlationId", json!(m[9])),
+        ("agreement", json!({"agreementId": m[10], "action": "SIGNED", "actingParty": {"name": m[11]}})),
     ] {
         event = with(event, key, value);
     }
+    event.as_object_mut().unwrap().remove("custom");
     event
 }
 
@@ -101,7 +105,11 @@ async fn an_erased_event_leaves_no_byte_and_keeps_its_place() {
     append(&mut log, &[with(marked(4, "people/one"), "links", retraction)]).await.unwrap();
     let chain = chain_hash(&server).await;
     let data = server.data.clone();
-    assert_eq!([1, 2, 3, 4].map(|number| left(&data, number)), [10; 4], "the search finds what is there");
+    assert_eq!(
+        [1, 2, 3, 4].map(|number| left(&data, number)),
+        [MARKERS; 4],
+        "the search finds what is there"
+    );
 
     // Whoever asks for words has the words of all events stored.
     assert_eq!(listed(&server, json!({"text": markers(4)[0]})).await, [id(4)]);
@@ -111,7 +119,7 @@ async fn an_erased_event_leaves_no_byte_and_keeps_its_place() {
     assert!(!erased.already_erased);
     assert!(!data.join("words").exists(), "stored words go with it, and are stored again when asked for");
     assert_eq!(listed(&server, json!({"text": markers(4)[0]})).await, [id(4)]);
-    assert_eq!([1, 2, 3, 4].map(|number| left(&data, number)), [10, 0, 10, 10]);
+    assert_eq!([1, 2, 3, 4].map(|number| left(&data, number)), [MARKERS, 0, MARKERS, MARKERS]);
     for _ in 0..2 {
         let mut log = server.log().await;
         let event =
@@ -272,10 +280,10 @@ async fn a_crash_between_the_order_and_the_work_does_not_undo_the_order() {
     log.append(AppendRequest { events: vec![event], ..AppendRequest::default() }).await.unwrap();
     log.close().unwrap();
     drop(log);
-    assert_eq!(left(directory.path(), 3), 10);
+    assert_eq!(left(directory.path(), 3), MARKERS);
 
     let log = open(directory.path());
-    assert_eq!([3, 4].map(|number| left(directory.path(), number)), [0, 10]);
+    assert_eq!([3, 4].map(|number| left(directory.path(), number)), [0, MARKERS]);
     let event = annals::codec::present(&log.reader().record(Position(3)).unwrap()).unwrap();
     assert_eq!(event.erasure.unwrap().position, 6);
     assert_eq!(log.head().position, Position(6));
@@ -299,7 +307,7 @@ async fn sealed_segments_forget_an_erased_event_too() {
         };
         let erased = log.erase(order).await.unwrap();
         assert_eq!(erased.position, Position(number));
-        assert_eq!([number, number - 1].map(|number| left(directory.path(), number)), [0, 10]);
+        assert_eq!([number, number - 1].map(|number| left(directory.path(), number)), [0, MARKERS]);
     }
     let findings = |log: &Log| {
         let mut findings = Vec::new();
@@ -336,13 +344,13 @@ async fn an_erasure_reaches_backups_that_are_restored_together() {
     run(&["backup", "--server", &url, "--out", &path("after/full")]);
     run(&["export", "--server", &url, &path("after/export.jsonl")]);
     assert_eq!(left(Path::new(&path("after")), 2), 0, "neither a later backup nor an export has it");
-    assert_eq!(left(Path::new(&path("before")), 2), 10, "an earlier backup is for its owner to destroy");
+    assert_eq!(left(Path::new(&path("before")), 2), MARKERS, "an earlier backup is for its owner to destroy");
 
     // Restored, the content is there until the store is opened: the order is found undone, and carried out.
     run(&["restore", "--data", &path("data"), &path("before"), &path("since")]);
-    assert_eq!(left(Path::new(&path("data")), 2), 10);
+    assert_eq!(left(Path::new(&path("data")), 2), MARKERS);
     let mut restored = Server::start_in(Path::new(&path("data")), "");
-    assert_eq!([1, 2].map(|number| left(&restored.data, number)), [10, 0]);
+    assert_eq!([1, 2].map(|number| left(&restored.data, number)), [MARKERS, 0]);
     assert_eq!(chain_hash(&restored).await, chain_hash(&server).await);
     let event = |server: Server| async move {
         let request = pb::GetEventRequest { event_id: id(2) };
@@ -387,10 +395,10 @@ async fn an_erasure_that_is_killed_is_undone_or_carried_out_at_the_next_start() 
             None => {
                 undone += 1;
                 assert!(!answered, "round {round}: an answered erasure was undone");
-                assert_eq!(left(&data, number), 10, "round {round}: half erased");
+                assert_eq!(left(&data, number), MARKERS, "round {round}: half erased");
             }
         }
-        assert_eq!(left(&data, number + 1), 10, "round {round}: a neighbour keeps its content");
+        assert_eq!(left(&data, number + 1), MARKERS, "round {round}: a neighbour keeps its content");
     }
     eprintln!("{undone} undone, {done} carried out");
     server.stop();

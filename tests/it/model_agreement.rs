@@ -5,11 +5,12 @@
 
 use std::collections::BTreeSet;
 
-use annals::domain::{Day, Position};
+use annals::domain::{Day, Position, TimeSpan};
 use annals::index::{Scope, Status as Standing};
 use annals::pb;
 use annals::pb::agreement::Action;
 use annals::pb::agreement_state::{DateBasis, Status};
+use annals::pb::anomaly::Code;
 use annals::pb::event::Payload;
 
 use super::model::{Model, Recorded};
@@ -116,6 +117,61 @@ impl Model {
     pub(crate) fn parties_of(&self, stream: &str, scope: Scope) -> BTreeSet<String> {
         let acts = self.standing_acts(stream, scope).into_iter();
         acts.filter_map(|act| fact(act, DateBasis::ActDate, None)).flat_map(|fact| fact.parties).collect()
+    }
+
+    fn facts_of(&self, stream: &str, basis: DateBasis, scope: Scope) -> Vec<Fact> {
+        self.standing_acts(stream, scope).into_iter().filter_map(|act| fact(act, basis, None)).collect()
+    }
+
+    /// Gives the earliest day of the first act that may have happened; without one, the last day of all.
+    pub(crate) fn first_day(&self, stream: &str, basis: DateBasis, scope: Scope) -> i32 {
+        self.facts_of(stream, basis, scope).iter().map(|fact| fact.earliest).min().unwrap_or(i32::MAX)
+    }
+
+    /// Gives what is unusual, but for what depends on the day, and acts after the end.
+    pub(crate) fn anomalies(&self, stream: &str, basis: DateBasis, scope: Scope) -> BTreeSet<Code> {
+        let facts = self.facts_of(stream, basis, scope);
+        let mut acts = self.standing_acts(stream, scope);
+        acts.retain(|act| fact(act, basis, None).is_some());
+        let said = || acts.iter().map(|act| (agreement(&act.event).unwrap(), &act.span));
+        let did = |fact: &Fact, wanted: Action| fact.action == Some(wanted);
+        let ends = |fact: &Fact| {
+            let leaves = did(fact, Action::Denounced) || did(fact, Action::Withdrawn);
+            did(fact, Action::Terminated) || did(fact, Action::Expired) || (leaves && fact.acting.is_none())
+        };
+        let comes_before = |early: &dyn Fn(&Fact) -> bool, late: Action| {
+            let late: Vec<&Fact> = facts.iter().filter(|fact| did(fact, late)).collect();
+            !late.is_empty()
+                && facts.iter().any(|fact| {
+                    early(fact)
+                        && fact.sure
+                        && late.iter().all(|other| other.sure && fact.latest < other.earliest)
+                })
+        };
+        let enters = |fact: &Fact| did(fact, Action::EnteredIntoForce);
+        let entries: Vec<&Option<String>> =
+            facts.iter().filter(|fact| enters(fact)).map(|fact| &fact.acting).collect();
+        let ids: BTreeSet<&String> = said().map(|(agreement, _)| &agreement.agreement_id).collect();
+        let early = |(agreement, span): (&pb::Agreement, &TimeSpan)| {
+            let made = span.earliest_start.map(|day| day.number());
+            agreement
+                .effective_on
+                .as_ref()
+                .map(day)
+                .zip(made)
+                .is_some_and(|(effective, made)| effective < made)
+        };
+        let found = [
+            (Code::InForceBeforeSignature, comes_before(&enters, Action::Signed)),
+            (Code::EndedBeforeSignature, comes_before(&ends, Action::Signed)),
+            (Code::InForceBeforeProvisionalApplication, comes_before(&enters, Action::ProvisionallyApplied)),
+            (Code::SecondEntryIntoForce, entries.iter().collect::<BTreeSet<_>>().len() < entries.len()),
+            (Code::EffectiveBeforeAct, said().any(early)),
+            (Code::Retroactive, said().any(|(agreement, _)| agreement.retroactive)),
+            (Code::SeveralIdentifiers, ids.len() > 1),
+            (Code::PartiesIncomplete, self.parties_of(stream, scope).len() < 2),
+        ];
+        found.into_iter().filter(|(_, holds)| *holds).map(|(code, _)| code).collect()
     }
 
     /// Gives every possible status of the agreement of a stream on a day, the highest first; nothing where no act

@@ -1,6 +1,6 @@
 //! One act, and when it happened.
 
-use crate::domain::{ActFacts, Action, Bounds, Factuality, LinkType, Position};
+use crate::domain::{ActFacts, Action, Bounds, Factuality, LinkType, Position, TermField};
 use crate::index::Part;
 use crate::pb;
 use crate::projection::civil::date_of;
@@ -145,6 +145,16 @@ impl<'a> Act<'a> {
     pub fn acting(&self) -> Option<&str> {
         self.facts.acting_party.as_deref()
     }
+}
+
+/// Gives slots and numbers, rising, of the acts of a stream in a part, up to a position.
+#[must_use]
+pub fn acts_of_stream(part: &dyn Part, stream: &str, as_of: Position) -> Vec<(u16, usize)> {
+    let slots = part.slots_up_to(as_of);
+    let found = part.posting(&TermField::Stream.term(stream));
+    let found = found.iter().flat_map(|found| found.iter()).take_while(|slot| *slot < slots);
+    let found = found.filter_map(|slot| u16::try_from(slot).ok());
+    found.filter_map(|slot| Some((slot, part.act_at(slot)?))).collect()
 }
 
 /// A link of the world family that a standing event elsewhere has to an agreement.

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::act::{Act, Record};
+use super::act::{Act, Record, acts_of_stream};
 use super::links::{Carried, carried};
 use crate::domain::{Position, StreamName, TermField};
 use crate::filter::Needle;
-use crate::index::{Scope, Status, View};
+use crate::index::{Part, Scope, Status, View};
 use crate::log::Log;
 use crate::log::error::ReadError;
 use crate::pb;
@@ -96,12 +96,8 @@ fn places<'a>(view: &View, streams: &'a BTreeSet<String>, scope: Scope) -> Vec<P
     let judge = Judge { view, window: None, scope, include_closed: true };
     let mut places = Vec::new();
     for part in view.parts().filter(|part| part.base() < scope.as_of && !part.act_slots().is_empty()) {
-        let slots = part.slots_up_to(scope.as_of);
         for stream in streams {
-            let found = part.posting(&TermField::Stream.term(stream));
-            for slot in found.iter().flat_map(|found| found.iter()).take_while(|slot| *slot < slots) {
-                let Ok(slot) = u16::try_from(slot) else { continue };
-                let Some(number) = part.act_at(slot) else { continue };
+            for (slot, number) in acts_of_stream(part, stream, scope.as_of) {
                 let Some((_, status)) = judge.judge(part, slot) else { continue };
                 let stands = status == Status::Current;
                 let act = if stands { Act::at(part, slot, number).map(Act::into_owned) } else { None };
@@ -125,21 +121,22 @@ pub fn dossier(log: &Log, stream: &str, scope: Scope) -> Result<Option<Dossier>,
 #[must_use]
 pub fn stream_of_id(view: &View, id: &str, scope: Scope) -> Option<String> {
     let judge = Judge { view, window: None, scope, include_closed: false };
+    let parts = || view.parts().filter(|part| part.base() < scope.as_of && !part.act_slots().is_empty());
     let spelled = StreamName::parse(&id.replace(':', "/")).ok();
-    let mut first = None;
-    for part in view.parts().filter(|part| part.base() < scope.as_of) {
-        let slots = part.slots_up_to(scope.as_of);
-        let acts = part.act_slots().iter().enumerate().take_while(|(_, slot)| u32::from(**slot) < slots);
-        for (number, slot) in acts.filter(|(number, _)| part.act_agreement_id(*number) == Some(id)) {
-            if judge.judge(part, *slot).is_none() {
-                continue;
-            }
-            let stream = part.act_stream(number);
-            if spelled.as_ref().is_none_or(|spelled| stream == Some(spelled.as_str())) {
-                return stream.map(str::to_owned);
-            }
-            first = first.or_else(|| stream.map(str::to_owned));
-        }
+    let carries = |part: &dyn Part, stream: &StreamName| {
+        let acts = acts_of_stream(part, stream.as_str(), scope.as_of).into_iter();
+        let mut standing = acts.filter(|(slot, _)| judge.judge(part, *slot).is_some());
+        standing.any(|(_, number)| part.act(number).is_some_and(|act| act.agreement_id == id))
+    };
+    if let Some(stream) = spelled.filter(|stream| parts().any(|part| carries(part, stream))) {
+        return Some(stream.as_str().to_owned());
     }
-    first
+    parts().find_map(|part| {
+        let slots = part.slots_up_to(scope.as_of);
+        let number = part.acts_of_agreement(id).find(|number| {
+            let slot = part.act_slots().get(*number).filter(|slot| u32::from(**slot) < slots);
+            slot.is_some_and(|slot| judge.judge(part, *slot).is_some())
+        });
+        part.act_stream(number?).map(str::to_owned)
+    })
 }

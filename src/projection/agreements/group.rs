@@ -3,8 +3,7 @@
 use ahash::{HashMap, HashSet};
 use smallvec::SmallVec;
 
-use super::act::Act;
-use crate::domain::TermField;
+use super::act::{Act, acts_of_stream};
 use crate::filter::Filter;
 use crate::index::{Part, Scope, View};
 use crate::timeline::Judge;
@@ -85,6 +84,9 @@ impl<'a> Acts<'a> {
         for (at, part) in (0_u32..).zip(&self.parts) {
             let slots = part.slots_up_to(self.judge.scope.as_of);
             let matching = filter.map(|filter| filter.slots(*part, slots));
+            if matching.as_ref().is_some_and(roaring::RoaringBitmap::is_empty) {
+                continue;
+            }
             let acts = (0_u32..).zip(part.act_slots()).take_while(|(_, slot)| u32::from(**slot) < slots);
             for (number, slot) in acts {
                 let matches = matching.as_ref().is_none_or(|matching| matching.contains(u32::from(*slot)));
@@ -102,12 +104,9 @@ impl<'a> Acts<'a> {
     /// Looks the streams up in each part.
     fn look_up(&self, streams: &mut HashMap<&'a str, Places>) {
         for (at, part) in (0_u32..).zip(&self.parts) {
-            let slots = part.slots_up_to(self.judge.scope.as_of);
             for (stream, places) in streams.iter_mut() {
-                let found = part.posting(&TermField::Stream.term(stream));
-                for slot in found.iter().flat_map(|found| found.iter()).take_while(|slot| *slot < slots) {
-                    let Ok(slot) = u16::try_from(slot) else { continue };
-                    let number = part.act_at(slot).and_then(|number| u32::try_from(number).ok());
+                for (slot, number) in acts_of_stream(*part, stream, self.judge.scope.as_of) {
+                    let number = u32::try_from(number).ok();
                     if let Some(number) = number.filter(|_| self.judge.judge(*part, slot).is_some()) {
                         places.push((at, number));
                     }

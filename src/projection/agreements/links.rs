@@ -3,7 +3,7 @@
 use ahash::HashMap;
 
 use super::act::{Happening, Incoming};
-use crate::domain::{EventId, LinkType, Position, TermField, WorldTarget};
+use crate::domain::{EventId, LifeTarget, LinkType, Position, TermField};
 use crate::filter::{Filter, Needle};
 use crate::index::{Part, Scope, View};
 use crate::log::Log;
@@ -14,10 +14,10 @@ use crate::timeline::Judge;
 
 /// Gives the stream of the agreement that is meant. A link may name a version of an act that no longer stands: it means
 /// the agreement all the same.
-fn meant<'a>(view: &'a View, scope: Scope, target: WorldTarget<&'a str>) -> Option<&'a str> {
+fn meant<'a>(view: &'a View, scope: Scope, target: LifeTarget<&'a str>) -> Option<&'a str> {
     match target {
-        WorldTarget::Stream(stream) => Some(stream),
-        WorldTarget::Event(id) => {
+        LifeTarget::Stream(stream) => Some(stream),
+        LifeTarget::Event(id) => {
             let position = view.position_of(&id).filter(|position| *position <= scope.as_of)?;
             let (part, slot) = view.locate(position)?;
             Judge { view, window: None, scope, include_closed: true }.judge(part, slot)?;
@@ -36,14 +36,15 @@ fn is_own(part: &dyn Part, slot: u16, stream: &str) -> bool {
     part.act_at(slot).is_some_and(|number| part.act_stream(number) == Some(stream))
 }
 
-/// Gives the links from elsewhere that stand, by stream of the agreement that is meant and position.
+/// Gives the links from elsewhere that stand and prolong or end an agreement, by stream of the agreement that is meant and
+/// position.
 #[must_use]
 pub fn incoming(view: &View, scope: Scope) -> HashMap<&str, Vec<Incoming>> {
     let judge = Judge { view, window: None, scope, include_closed: false };
     let mut found: HashMap<&str, Vec<Incoming>> = HashMap::default();
     for part in view.parts().filter(|part| part.base() < scope.as_of) {
         let slots = part.slots_up_to(scope.as_of);
-        for (slot, link) in part.world_links().take_while(|(slot, _)| u32::from(*slot) < slots) {
+        for (slot, link) in part.life_links().take_while(|(slot, _)| u32::from(*slot) < slots) {
             if judge.judge(part, slot).is_none() {
                 continue;
             }
@@ -76,11 +77,11 @@ pub fn world(link: &pb::Link) -> Option<LinkType> {
     LinkType::from_number(link.r#type).filter(|link_type| link_type.is_world())
 }
 
-fn target(link: &pb::Link) -> Option<WorldTarget<&str>> {
+fn target(link: &pb::Link) -> Option<LifeTarget<&str>> {
     if link.stream.is_empty() {
-        EventId::parse(&link.event_id).ok().map(WorldTarget::Event)
+        EventId::parse(&link.event_id).ok().map(LifeTarget::Event)
     } else {
-        Some(WorldTarget::Stream(&link.stream))
+        Some(LifeTarget::Stream(&link.stream))
     }
 }
 
@@ -117,6 +118,8 @@ impl Carried {
     pub fn to<'a>(&'a self, view: &'a View, scope: Scope) -> Option<(&'a str, Incoming)> {
         let stream = meant(view, scope, target(&self.link)?)?;
         let (part, slot) = view.locate(self.position)?;
+        // It may have been erased since it was read.
+        Judge { view, window: None, scope, include_closed: false }.judge(part, slot)?;
         let incoming = Incoming { happening: happening(part, slot)?, link_type: world(&self.link)? };
         (!is_own(part, slot, stream)).then_some((stream, incoming))
     }

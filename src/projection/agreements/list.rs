@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use ahash::HashMap;
+
 use super::act::{Basis, Record};
 use super::anomaly::anomalies;
 use super::group::Acts;
@@ -68,14 +70,15 @@ pub struct Listed {
 #[must_use]
 pub fn list(view: &View, query: &AgreementQuery, page: Range<usize>) -> Listed {
     let acts = Acts::of(view, query.scope);
-    let mut links = incoming(view, query.scope);
     let party = rarest(view, &query.between);
     let party = party.map(|needle| Filter { clauses: vec![vec![needle]], ..Filter::default() });
     let own = (!query.filter.is_all()).then_some(&query.filter);
     let filters: Vec<&Filter> = party.iter().chain(own).collect();
     let mut listed = Listed::default();
     let mut found: Vec<(i32, &str)> = Vec::new();
-    for (stream, places) in acts.by_stream(&filters) {
+    let streams = acts.by_stream(&filters);
+    let mut links = if streams.is_empty() { HashMap::default() } else { incoming(view, query.scope) };
+    for (stream, places) in streams {
         let acts: Vec<_> = places.iter().filter_map(|place| acts.get(*place)).collect();
         let record = Record { acts, incoming: links.remove(stream).unwrap_or_default() };
         if take(&record, query, &mut listed) {

@@ -7,7 +7,7 @@ use super::anomaly::{Anomaly, anomalies};
 use super::gather::{Dossier, Telling};
 use super::life::{Last, Life};
 use super::links::world;
-use crate::domain::{Action, Position};
+use crate::domain::{Action, Role};
 use crate::pb;
 use crate::pb::agreement_state::{Certainty, Status, Verdict};
 use crate::pb::anomaly::Code;
@@ -182,10 +182,13 @@ fn shown_anomaly(anomaly: &Anomaly, dossier: &Dossier) -> pb::Anomaly {
         Code::SeveralIdentifiers => "its acts carry different identifiers",
         Code::PartiesIncomplete => "fewer than two parties are recorded",
     };
-    let ids: BTreeMap<Position, &String> =
-        dossier.acts().map(|(act, telling)| (act.happening.position, &telling.event.id)).collect();
     let shown = anomaly.acts.iter().take(EVENTS_MAX);
-    let event_ids = shown.filter_map(|position| ids.get(position).copied().cloned()).collect();
+    // Acts stand by position.
+    let event_ids = shown.filter_map(|position| {
+        let at = dossier.record.acts.binary_search_by_key(position, |act| act.happening.position).ok()?;
+        dossier.tellings.get(at).map(|telling| telling.event.id.clone())
+    });
+    let event_ids = event_ids.collect();
     pb::Anomaly { code: anomaly.code.into(), text: text.to_owned(), event_ids }
 }
 
@@ -245,19 +248,21 @@ fn relate(dossier: &Dossier, basis: Basis, state: &mut pb::AgreementState) {
 /// Gives the parties by key, each as it is first named.
 fn parties(dossier: &Dossier) -> BTreeMap<&str, &pb::EntityRef> {
     let mut parties = BTreeMap::new();
-    for (act, Telling { event, agreement }) in dossier.acts().filter(|(act, _)| act.happening.counts) {
-        let roles = [pb::Role::Party, pb::Role::Signatory];
-        let signing = event.participants.iter().filter(|found| roles.contains(&found.role()));
-        let named = signing.filter_map(|found| found.on_behalf_of.as_ref().or(found.entity.as_ref()));
-        let named: Vec<&pb::EntityRef> = named.chain(agreement.acting_party.as_ref()).collect();
-        for key in &act.facts.parties {
-            let entity = named.iter().copied().find(|entity| key_of(entity) == key.as_ref());
-            if let Some(entity) = entity {
-                parties.entry(key.as_ref()).or_insert(entity);
-            }
+    for (_, Telling { event, agreement }) in dossier.acts().filter(|(act, _)| act.happening.counts) {
+        let named = event.participants.iter().filter_map(party_of);
+        for party in named.chain(agreement.acting_party.as_ref()) {
+            parties.entry(key_of(party)).or_insert(party);
         }
     }
     parties
+}
+
+/// Gives the party that a participant is or signs for, as
+/// [`Participant::party`](crate::domain::Participant::party) does.
+fn party_of(participant: &pb::Participant) -> Option<&pb::EntityRef> {
+    let entity = participant.on_behalf_of.as_ref().or(participant.entity.as_ref())?;
+    let is_person = entity.r#type() == pb::EntityType::Person;
+    Role::from_number(participant.role)?.makes_a_party(is_person).then_some(entity)
 }
 
 /// Tells of each party what it did, and whether it is bound.
