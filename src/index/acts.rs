@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::names::{Names, length};
+use ahash::{HashMap, HashSet};
+
+use super::names::{Names, length, range};
 use crate::domain::{ActFacts, Action, Day, EventId, LifeLink, LifeTarget, LinkType, StreamName, TermField};
 
 /// Acts by rising slot.
@@ -11,8 +13,11 @@ pub(super) struct Acts {
     /// Slots of the acts.
     pub(super) slots: Vec<u16>,
     pub(super) rows: Vec<PackedAct>,
-    /// Numbers of the names of parties, act after act.
+    /// Lists of parties by numbers of their names, one after another, each once: acts of one agreement, and agreements of
+    /// the same two, share one.
     pub(super) parties: Vec<u32>,
+    /// Where each list ends in `parties`.
+    pub(super) parties_ends: Vec<u32>,
     /// Links by which events prolong or end something, by rising slot.
     pub(super) links: Vec<PackedLink>,
     /// Ids of agreements, keys of parties, names of streams, and bytes of event ids that are linked to.
@@ -48,8 +53,8 @@ pub(super) struct PackedAct {
     pub(super) agreement_id: u32,
     /// Number of the name; 0 without [`PackedAct::ONE_PARTY`].
     pub(super) acting_party: u32,
-    /// Where its parties end.
-    pub(super) parties_end: u32,
+    /// Number of the list of its parties.
+    pub(super) parties: u32,
 }
 
 impl PackedAct {
@@ -75,6 +80,14 @@ fn target_bytes<'a>(link: &'a LifeLink<&'a str>) -> &'a [u8] {
     }
 }
 
+/// Gives numbers to names, each once, in their order.
+fn numbered<'a>(names: impl Iterator<Item = &'a [u8]>) -> (Names, HashMap<&'a [u8], u32>) {
+    let distinct: HashSet<&[u8]> = names.collect();
+    let mut sorted: Vec<&[u8]> = distinct.into_iter().collect();
+    sorted.sort_unstable();
+    (Names::of(&sorted), sorted.into_iter().zip(0..).collect())
+}
+
 impl Acts {
     /// Packs acts and links, both by rising slot; `terms` are those of the segment.
     pub(super) fn of(
@@ -87,36 +100,44 @@ impl Acts {
             std::iter::once(&act.agreement_id).chain(keys).map(|text| text.as_bytes())
         });
         let targets = links.iter().map(|(_, link)| target_bytes(link));
-        let mut packed = Self { names: Names::of(texts.chain(targets).collect()), ..Self::default() };
-        // All of them are there: they were put there just now, and the stream is a term of the event.
-        let number = |names: &Names, name: &[u8]| length(names.find(name).unwrap_or_default());
+        let (names, numbers) = numbered(texts.chain(targets));
+        // All of them are there: they were put there just now.
+        let number = |name: &[u8]| numbers.get(name).copied().unwrap_or_default();
+        let mut packed = Self { names, ..Self::default() };
+        let mut lists: HashMap<Vec<u32>, u32> = HashMap::default();
         for (slot, stream, act) in acts {
-            let named = |name: &Cow<'_, str>| number(&packed.names, name.as_bytes());
-            packed.parties.extend(act.parties.iter().map(named));
+            let list: Vec<u32> = act.parties.iter().map(|party| number(party.as_bytes())).collect();
+            let parties = *lists.entry(list).or_insert_with_key(|list| {
+                packed.parties.extend(list);
+                packed.parties_ends.push(length(packed.parties.len()));
+                length(packed.parties_ends.len() - 1)
+            });
             let retroactive = if act.retroactive { PackedAct::RETROACTIVE } else { 0 };
             let one_party = if act.acting_party.is_some() { PackedAct::ONE_PARTY } else { 0 };
-            let row = PackedAct {
+            // The stream is a term of the event.
+            let stream = terms.find(&TermField::Stream.term(stream.as_str())).unwrap_or_default();
+            packed.slots.push(*slot);
+            packed.rows.push(PackedAct {
                 action: act.action.number(),
                 flags: retroactive | one_party,
                 effective_on: packed_day(act.effective_on),
                 expires_on: packed_day(act.expires_on),
-                stream: number(terms, &TermField::Stream.term(stream.as_str())),
-                agreement_id: named(&act.agreement_id),
-                acting_party: act.acting_party.as_ref().map_or(0, named),
-                parties_end: length(packed.parties.len()),
-            };
-            packed.slots.push(*slot);
-            packed.rows.push(row);
+                stream: length(stream),
+                agreement_id: number(act.agreement_id.as_bytes()),
+                acting_party: act.acting_party.as_ref().map_or(0, |party| number(party.as_bytes())),
+                parties,
+            });
         }
         packed.links.extend(links.iter().map(|(slot, link)| PackedLink {
             slot: *slot,
             link_type: link.link_type,
             to_event: matches!(link.target, LifeTarget::Event(_)),
-            target: number(&packed.names, target_bytes(link)),
+            target: number(target_bytes(link)),
         }));
         packed.slots.shrink_to_fit();
         packed.rows.shrink_to_fit();
         packed.parties.shrink_to_fit();
+        packed.parties_ends.shrink_to_fit();
         packed
     }
 
@@ -124,12 +145,11 @@ impl Acts {
     pub(super) fn is_sound(&self, terms: &Names, len: usize) -> bool {
         let named = |number: u32| number < length(self.names.len());
         let slots = self.slots.is_sorted_by(|one, other| one < other);
-        let ends = self.rows.is_sorted_by_key(|row| row.parties_end);
-        let parties_end = self.rows.last().map_or(0, |row| row.parties_end);
+        let parties_end = self.parties_ends.last().copied().unwrap_or_default();
         self.slots.len() == self.rows.len()
             && slots
             && self.slots.last().is_none_or(|slot| usize::from(*slot) < len)
-            && ends
+            && self.parties_ends.is_sorted()
             && parties_end == length(self.parties.len())
             && self.parties.iter().all(|party| named(*party))
             && self.rows.iter().all(|row| {
@@ -138,6 +158,7 @@ impl Acts {
                     && row.stream < length(terms.len())
                     && named(row.agreement_id)
                     && named(row.acting_party)
+                    && row.parties < length(self.parties_ends.len())
             })
             && self.links.iter().all(|link| usize::from(link.slot) < len)
             && self.links().count() == self.links.len()
@@ -177,11 +198,7 @@ impl Acts {
     /// Gives an act.
     pub(super) fn get(&self, number: usize) -> Option<ActFacts<'_>> {
         let row = self.rows.get(number)?;
-        let start = match number.checked_sub(1) {
-            Some(before) => self.rows.get(before)?.parties_end,
-            None => 0,
-        };
-        let parties = usize::try_from(start).ok()?..usize::try_from(row.parties_end).ok()?;
+        let parties = range(&self.parties_ends, usize::try_from(row.parties).ok()?)?;
         let parties = self.parties.get(parties)?.iter();
         let one_party = row.flags & PackedAct::ONE_PARTY != 0;
         Some(ActFacts {

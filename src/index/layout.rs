@@ -8,7 +8,7 @@
 //! kind flags                                            2 × len × u8
 //! term bytes · term ends · slots · slot ends · dense    each: count(4), values
 //! ids · order · links · amounts                         each: count(4), values
-//! act slots · acts · parties of acts · life links       each: count(4), values
+//! act slots · acts · parties · their ends · life links  each: count(4), values
 //! names of acts and links                               count(4), bytes; count(4), ends
 //! CRC32C(4) of all before
 //! ```
@@ -112,11 +112,13 @@ fn encode_acts(acts: &Acts, out: &mut Writer) {
         out.0.extend_from_slice(&[row.action, row.flags]);
         let days = [row.effective_on, row.expires_on];
         out.all(&days, |day| day.to_le_bytes());
-        let numbers = [row.stream, row.agreement_id, row.acting_party, row.parties_end];
+        let numbers = [row.stream, row.agreement_id, row.acting_party, row.parties];
         out.all(&numbers, |number| number.to_le_bytes());
     }
     out.count(acts.parties.len());
     out.all(&acts.parties, |number| number.to_le_bytes());
+    out.count(acts.parties_ends.len());
+    out.all(&acts.parties_ends, |end| end.to_le_bytes());
     out.count(acts.links.len());
     for link in &acts.links {
         out.0.extend_from_slice(&link.slot.to_le_bytes());
@@ -203,6 +205,7 @@ fn decode_acts(from: &mut Reader<'_>) -> Result<Acts, LayoutError> {
         slots: from.counted_all(u16::from_le_bytes)?,
         rows: from.counted(decode_act)?,
         parties: from.counted_all(u32::from_le_bytes)?,
+        parties_ends: from.counted_all(u32::from_le_bytes)?,
         links: from.counted(decode_life_link)?,
         names: from.names()?,
     })
@@ -213,8 +216,8 @@ fn decode_act(from: &mut Reader<'_>) -> Result<PackedAct, LayoutError> {
     let mut day = || from.array().map(i32::from_le_bytes);
     let (effective_on, expires_on) = (day()?, day()?);
     let mut number = || from.array().map(u32::from_le_bytes);
-    let (stream, agreement_id, acting_party, parties_end) = (number()?, number()?, number()?, number()?);
-    Ok(PackedAct { action, flags, effective_on, expires_on, stream, agreement_id, acting_party, parties_end })
+    let (stream, agreement_id, acting_party, parties) = (number()?, number()?, number()?, number()?);
+    Ok(PackedAct { action, flags, effective_on, expires_on, stream, agreement_id, acting_party, parties })
 }
 
 fn decode_life_link(from: &mut Reader<'_>) -> Result<PackedLink, LayoutError> {

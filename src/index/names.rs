@@ -25,12 +25,10 @@ pub(super) fn length(len: usize) -> u32 {
 }
 
 impl Names {
-    /// Packs names in any order, each once.
-    pub(super) fn of(mut names: Vec<&[u8]>) -> Self {
-        names.sort_unstable();
-        names.dedup();
+    /// Packs names, sorted, each once.
+    pub(super) fn of(names: &[&[u8]]) -> Self {
         let mut packed = Self::default();
-        names.into_iter().for_each(|name| packed.push(name));
+        names.iter().for_each(|name| packed.push(name));
         packed.shrink_to_fit();
         packed
     }
