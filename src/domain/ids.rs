@@ -98,6 +98,12 @@ impl StreamName {
         Self::parse_any(text)
     }
 
+    /// Gives the name that an identifier spells, its `:` written `/`: `agreement:gb-al` spells `agreement/gb-al`.
+    #[must_use]
+    pub fn spelled_by(id: &str) -> Option<Self> {
+        Self::parse(&id.replace(':', "/")).ok()
+    }
+
     /// Reads a name of a client's or, beginning with `$`, of the server's own.
     ///
     /// # Errors

@@ -8,13 +8,11 @@ use annals::domain::{Day, Position, Timestamp};
 use annals::index::Scope;
 use annals::log::{AppendRequest, Log, LogConfig};
 use annals::pb;
-use annals::pb::agreement_service_server::AgreementService as _;
 use annals::pb::agreement_state::{Certainty, DateBasis, Status};
 use annals::pb::event::Payload;
 use annals::service::{Agreements, Context, Phase};
 use annals::wire::Limits;
 use tokio_util::sync::CancellationToken;
-use tonic::Request;
 use uuid::Uuid;
 
 #[path = "random_agreements_listed.rs"]
@@ -261,20 +259,13 @@ impl World {
     fn ask_one(&mut self, seen: &mut BTreeMap<Status, usize>) {
         let (stream, on) = (self.text(STREAMS), self.text(ASKED));
         let (scope, basis) = (self.scope(), self.basis());
-        let request = pb::GetAgreementRequest {
-            stream: stream.clone(),
-            on: on.clone(),
-            scope: Some(wire(scope)),
-            date_basis: basis.into(),
-            ..pb::GetAgreementRequest::default()
-        };
-        let found = self.runtime.block_on(self.service.get_agreement(Request::new(request)));
+        let found = self.state(&stream, (&on, basis, scope));
         let expected = self.model.possible_statuses(&stream, number(&on), basis, scope);
         let Some(expected) = expected else {
             assert_eq!(found.unwrap_err().code(), tonic::Code::NotFound);
             return;
         };
-        let state = found.unwrap().into_inner().agreement.unwrap();
+        let state = found.unwrap();
         let possible: Vec<Status> = state.possible_statuses().collect();
         if self.has_terms() {
             let missing: Vec<&Status> = expected.iter().filter(|status| !possible.contains(status)).collect();
@@ -310,7 +301,7 @@ impl World {
                 expected.push((*stream).to_owned());
             }
         }
-        let mut request = pb::ListAgreementsRequest {
+        let request = pb::ListAgreementsRequest {
             on,
             statuses: vec![wanted.into()],
             scope: Some(wire(scope)),
@@ -318,17 +309,9 @@ impl World {
             page_size: i32::try_from(self.rng.within(1, 3)).unwrap(),
             ..pb::ListAgreementsRequest::default()
         };
-        let mut found = Vec::new();
-        loop {
-            let asked = self.service.list_agreements(Request::new(request.clone()));
-            let page = self.runtime.block_on(asked).unwrap().into_inner();
-            assert_eq!(page.total_count, i64::try_from(expected.len()).unwrap());
-            found.extend(page.agreements.into_iter().map(|state| state.stream));
-            if page.next_page_token.is_empty() {
-                break;
-            }
-            request.page_token = page.next_page_token;
-        }
+        let (found, counts) = self.pages(request);
+        assert_eq!(counts.total_count, i64::try_from(expected.len()).unwrap());
+        let found: Vec<String> = found.into_iter().map(|state| state.stream).collect();
         assert_eq!(found, expected, "{wanted:?} {basis:?} {scope:?}");
     }
 }

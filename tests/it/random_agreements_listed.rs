@@ -23,11 +23,11 @@ const EVENTS: u64 = SEGMENT_LEN + 3_000;
 const BATCH: u64 = 500;
 
 impl World {
-    fn state(
+    pub(super) fn state(
         &self,
         stream: &str,
         (on, basis, scope): (&str, DateBasis, Scope),
-    ) -> Option<pb::AgreementState> {
+    ) -> Result<pb::AgreementState, tonic::Status> {
         let request = pb::GetAgreementRequest {
             stream: stream.to_owned(),
             on: on.to_owned(),
@@ -36,20 +36,22 @@ impl World {
             ..pb::GetAgreementRequest::default()
         };
         let found = self.runtime.block_on(self.service.get_agreement(Request::new(request)));
-        found.ok().map(|found| found.into_inner().agreement.unwrap())
+        found.map(|found| found.into_inner().agreement.unwrap())
     }
 
     /// Gives all pages: the agreements, and the counts that each page repeats.
-    fn pages(
+    pub(super) fn pages(
         &self,
         mut request: pb::ListAgreementsRequest,
     ) -> (Vec<pb::AgreementState>, pb::ListAgreementsResponse) {
-        let mut found = Vec::new();
+        let (mut found, mut counts) = (Vec::new(), None);
         loop {
             let asked = self.service.list_agreements(Request::new(request.clone()));
             let mut page = self.runtime.block_on(asked).unwrap().into_inner();
             found.append(&mut page.agreements);
             request.page_token = std::mem::take(&mut page.next_page_token);
+            let counts = counts.get_or_insert_with(|| page.clone());
+            assert_eq!(page, *counts, "each page has the same counts");
             if request.page_token.is_empty() {
                 return (found, page);
             }
@@ -89,7 +91,7 @@ impl World {
         };
         let mut expected: Vec<pb::AgreementState> = STREAMS
             .iter()
-            .filter_map(|stream| self.state(stream, (&on, basis, scope)))
+            .filter_map(|stream| self.state(stream, (&on, basis, scope)).ok())
             .filter(fits)
             .collect();
         match order {

@@ -1,7 +1,7 @@
-//! One act, and when it happened.
+//! Acts of the index, when they happened, and the record that they make.
 
 use crate::domain::{ActFacts, Action, Bounds, Factuality, LinkType, Position, TermField};
-use crate::index::Part;
+use crate::index::{Part, View};
 use crate::pb;
 use crate::projection::civil::date_of;
 
@@ -145,6 +145,11 @@ impl<'a> Act<'a> {
     pub fn acting(&self) -> Option<&str> {
         self.facts.acting_party.as_deref()
     }
+}
+
+/// Gives the parts that hold an act, in position order, as far as they begin before a position.
+pub fn parts_with_acts(view: &View, as_of: Position) -> impl Iterator<Item = &dyn Part> {
+    view.parts().filter(move |part| part.base() < as_of && !part.act_slots().is_empty())
 }
 
 /// Gives slots and numbers, rising, of the acts of a stream in a part, up to a position.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::act::{Act, Record, acts_of_stream};
+use super::act::{Act, Record, acts_of_stream, parts_with_acts};
 use super::links::{Carried, carried};
 use crate::domain::{Position, StreamName, TermField};
 use crate::filter::Needle;
@@ -95,7 +95,7 @@ pub fn dossiers(
 fn places<'a>(view: &View, streams: &'a BTreeSet<String>, scope: Scope) -> Vec<Place<'a>> {
     let judge = Judge { view, window: None, scope, include_closed: true };
     let mut places = Vec::new();
-    for part in view.parts().filter(|part| part.base() < scope.as_of && !part.act_slots().is_empty()) {
+    for part in parts_with_acts(view, scope.as_of) {
         for stream in streams {
             for (slot, number) in acts_of_stream(part, stream, scope.as_of) {
                 let Some((_, status)) = judge.judge(part, slot) else { continue };
@@ -116,19 +116,20 @@ pub fn dossier(log: &Log, stream: &str, scope: Scope) -> Result<Option<Dossier>,
     Ok(dossiers(log, &BTreeSet::from([stream.to_owned()]), scope)?.remove(stream))
 }
 
-/// Finds the stream with a standing act that carries an identifier: first the one that the identifier spells, `:` written
-/// `/`, then that of the first by position.
+/// Finds the stream with a standing act that carries an identifier: first the one that the identifier spells, then that of
+/// the first by position.
 #[must_use]
 pub fn stream_of_id(view: &View, id: &str, scope: Scope) -> Option<String> {
     let judge = Judge { view, window: None, scope, include_closed: false };
-    let parts = || view.parts().filter(|part| part.base() < scope.as_of && !part.act_slots().is_empty());
-    let spelled = StreamName::parse(&id.replace(':', "/")).ok();
+    let parts = || parts_with_acts(view, scope.as_of);
     let carries = |part: &dyn Part, stream: &StreamName| {
         let acts = acts_of_stream(part, stream.as_str(), scope.as_of).into_iter();
         let mut standing = acts.filter(|(slot, _)| judge.judge(part, *slot).is_some());
         standing.any(|(_, number)| part.act(number).is_some_and(|act| act.agreement_id == id))
     };
-    if let Some(stream) = spelled.filter(|stream| parts().any(|part| carries(part, stream))) {
+    if let Some(stream) =
+        StreamName::spelled_by(id).filter(|stream| parts().any(|part| carries(part, stream)))
+    {
         return Some(stream.as_str().to_owned());
     }
     parts().find_map(|part| {

@@ -3,7 +3,7 @@
 use ahash::{HashMap, HashSet};
 use smallvec::SmallVec;
 
-use super::act::{Act, acts_of_stream};
+use super::act::{Act, acts_of_stream, parts_with_acts};
 use crate::filter::Filter;
 use crate::index::{Part, Scope, View};
 use crate::timeline::Judge;
@@ -24,9 +24,8 @@ impl<'a> Acts<'a> {
     /// Takes those that stand in a state of knowledge; `scope.as_of` is a real position.
     #[must_use]
     pub(super) fn of(view: &'a View, scope: Scope) -> Self {
-        let parts = view.parts().filter(|part| part.base() < scope.as_of && !part.act_slots().is_empty());
         let judge = Judge { view, window: None, scope, include_closed: false };
-        Self { parts: parts.collect(), judge }
+        Self { parts: parts_with_acts(view, scope.as_of).collect(), judge }
     }
 
     /// Gives an act.

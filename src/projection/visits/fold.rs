@@ -113,15 +113,14 @@ impl VisitRecord {
     }
 }
 
-/// Finds the stream whose standing states carry an identifier: first the one that the identifier spells, `:` written `/`,
-/// then that of the first by position.
+/// Finds the stream whose standing states carry an identifier: first the one that the identifier spells, then that
+/// of the first by position.
 ///
 /// # Errors
 /// [`ReadError`] when an event cannot be read.
 pub fn stream_of_id(log: &Log, id: &str, scope: Scope) -> Result<Option<String>, ReadError> {
     let mut events = Events::of(log);
-    let spelled = StreamName::parse(&id.replace(':', "/")).ok();
-    let likely = spelled.map(|name| Filter::of_stream(&name));
+    let likely = StreamName::spelled_by(id).map(|name| Filter::of_stream(&name));
     for filter in likely.into_iter().chain([Filter::default()]) {
         let found = standing(&log.index().view(), &of_kind(Kind::Visit, filter), None, scope);
         for position in found {
