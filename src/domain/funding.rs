@@ -52,9 +52,9 @@ pub struct TransferFacts {
     pub reversal: bool,
     /// Whether goods or services were given.
     pub in_kind: bool,
-    /// BLAKE3 of the stream, a zero byte and the provider's reference: what makes two transfers look the same,
-    /// beside stage, date and amount.
-    pub likeness: [u8; 32],
+    /// The first half of BLAKE3 of the stream, a zero byte and the provider's reference: what makes two transfers look the
+    /// same, beside stage, date and amount.
+    pub likeness: [u8; 16],
 }
 
 impl TransferFacts {
@@ -64,13 +64,15 @@ impl TransferFacts {
         // Neither a stream's name nor a reference holds a zero byte.
         let mut hasher = blake3::Hasher::new();
         hasher.update(stream.as_str().as_bytes()).update(&[0]).update(transfer.transaction_ref.as_bytes());
+        let mut likeness = [0; 16];
+        hasher.finalize_xof().fill(&mut likeness);
         Self {
             amount: transfer.amount,
             stage: transfer.stage,
             qualifier: transfer.qualifier,
             reversal: transfer.reversal,
             in_kind: transfer.in_kind,
-            likeness: *hasher.finalize().as_bytes(),
+            likeness,
         }
     }
 }

@@ -205,7 +205,7 @@ fn any_of(clause: &[Needle], part: &dyn Part) -> RoaringBitmap {
             Needle::Term(term) => part.add_posting(term, &mut found),
             Needle::StreamPrefix(prefix) => {
                 part.for_each_term(&TermField::Stream.term(prefix), &mut |_, posting| {
-                    found |= posting.as_ref();
+                    found |= posting;
                 });
             }
         }

@@ -4,73 +4,67 @@ use std::borrow::Cow;
 
 use ahash::{HashMap, HashSet};
 
-use super::names::{Names, length, range};
+use super::dictionary::Dictionary;
+use super::layout::{LayoutError, Reader, Writer};
+use super::names::Names;
+use super::packed::Packed;
 use crate::domain::{ActFacts, Action, Day, EventId, LifeLink, LifeTarget, LinkType, StreamName, TermField};
 
-/// Acts by rising slot.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// Acts by rising slot: a value of each column an act.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Acts {
-    /// Slots of the acts.
-    pub(super) slots: Vec<u16>,
-    pub(super) rows: Vec<PackedAct>,
+    slots: Packed,
+    /// Numbers of the actions.
+    action: Packed,
+    /// [`RETROACTIVE`] and further bits.
+    flags: Packed,
+    /// Numbers of the days; without [`TAKES_EFFECT`] nothing.
+    effective_on: Packed,
+    /// The same; without [`EXPIRES`] nothing.
+    expires_on: Packed,
+    /// Numbers of the terms of the streams.
+    stream: Packed,
+    /// Numbers of the names.
+    agreement_id: Packed,
+    /// Numbers of the names; without [`ONE_PARTY`] nothing.
+    acting_party: Packed,
+    /// Numbers of the lists of parties.
+    list: Packed,
+    /// Where each list ends in `parties`.
+    list_ends: Packed,
     /// Lists of parties by numbers of their names, one after another, each once: acts of one agreement, and agreements of
     /// the same two, share one.
-    pub(super) parties: Vec<u32>,
-    /// Where each list ends in `parties`.
-    pub(super) parties_ends: Vec<u32>,
-    /// Links by which events prolong or end something, by rising slot.
-    pub(super) links: Vec<PackedLink>,
+    parties: Packed,
+    links: Links,
     /// Ids of agreements, keys of parties, names of streams, and bytes of event ids that are linked to.
-    pub(super) names: Names,
+    names: Names,
 }
 
-/// A link that prolongs or ends something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct PackedLink {
-    /// Slot of the event that carries it.
-    pub(super) slot: u16,
-    pub(super) link_type: LinkType,
-    /// Whether it points to an event, else to a stream.
-    pub(super) to_event: bool,
-    /// Number of the name of its target.
-    pub(super) target: u32,
+/// Links by which events prolong or end something, by rising slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Links {
+    slots: Packed,
+    link_type: Packed,
+    /// Whether it points to an event, 1, or to a stream, 0.
+    to_event: Packed,
+    /// Numbers of the names of the targets.
+    target: Packed,
 }
 
-/// One act.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct PackedAct {
-    /// Number of the action.
-    pub(super) action: u8,
-    /// [`PackedAct::RETROACTIVE`] and [`PackedAct::ONE_PARTY`].
-    pub(super) flags: u8,
-    /// Number of the day; [`PackedAct::NO_DAY`] = not stated.
-    pub(super) effective_on: i32,
-    /// As `effective_on`.
-    pub(super) expires_on: i32,
-    /// Number of the term of the stream.
-    pub(super) stream: u32,
-    /// Number of the name.
-    pub(super) agreement_id: u32,
-    /// Number of the name; 0 without [`PackedAct::ONE_PARTY`].
-    pub(super) acting_party: u32,
-    /// Number of the list of its parties.
-    pub(super) parties: u32,
-}
+const RETROACTIVE: i64 = 1;
+/// It is one party's act.
+const ONE_PARTY: i64 = 2;
+const TAKES_EFFECT: i64 = 4;
+const EXPIRES: i64 = 8;
 
-impl PackedAct {
-    const RETROACTIVE: u8 = 1;
-    /// It is one party's act.
-    const ONE_PARTY: u8 = 2;
-    /// Before every day.
-    const NO_DAY: i32 = i32::MIN;
-}
-
-fn packed_day(day: Option<Day>) -> i32 {
-    day.map_or(PackedAct::NO_DAY, Day::number)
-}
-
-fn day(packed: i32) -> Option<Day> {
-    (packed != PackedAct::NO_DAY).then(|| Day::from_number(packed))
+fn flags_of(act: &ActFacts<'_>) -> i64 {
+    let flags = [
+        (act.retroactive, RETROACTIVE),
+        (act.acting_party.is_some(), ONE_PARTY),
+        (act.effective_on.is_some(), TAKES_EFFECT),
+        (act.expires_on.is_some(), EXPIRES),
+    ];
+    flags.into_iter().filter(|(holds, _)| *holds).map(|(_, flag)| flag).sum()
 }
 
 fn target_bytes<'a>(link: &'a LifeLink<&'a str>) -> &'a [u8] {
@@ -81,11 +75,29 @@ fn target_bytes<'a>(link: &'a LifeLink<&'a str>) -> &'a [u8] {
 }
 
 /// Gives numbers to names, each once, in their order.
-fn numbered<'a>(names: impl Iterator<Item = &'a [u8]>) -> (Names, HashMap<&'a [u8], u32>) {
+fn numbered<'a>(names: impl Iterator<Item = &'a [u8]>) -> (Names, HashMap<&'a [u8], usize>) {
     let distinct: HashSet<&[u8]> = names.collect();
     let mut sorted: Vec<&[u8]> = distinct.into_iter().collect();
     sorted.sort_unstable();
     (Names::of(&sorted), sorted.into_iter().zip(0..).collect())
+}
+
+/// Lists by their number, each once.
+#[derive(Default)]
+struct Lists {
+    numbers: HashMap<Vec<usize>, usize>,
+    items: Vec<usize>,
+    ends: Vec<usize>,
+}
+
+impl Lists {
+    fn number(&mut self, list: Vec<usize>) -> usize {
+        *self.numbers.entry(list).or_insert_with_key(|list| {
+            self.items.extend(list);
+            self.ends.push(self.items.len());
+            self.ends.len() - 1
+        })
+    }
 }
 
 impl Acts {
@@ -93,7 +105,7 @@ impl Acts {
     pub(super) fn of(
         acts: &[(u16, &StreamName, &ActFacts<'static>)],
         links: &[(u16, LifeLink<&str>)],
-        terms: &Names,
+        terms: &Dictionary,
     ) -> Self {
         let texts = acts.iter().flat_map(|(_, _, act)| {
             let keys = act.acting_party.iter().chain(&act.parties);
@@ -103,112 +115,197 @@ impl Acts {
         let (names, numbers) = numbered(texts.chain(targets));
         // All of them are there: they were put there just now.
         let number = |name: &[u8]| numbers.get(name).copied().unwrap_or_default();
-        let mut packed = Self { names, ..Self::default() };
-        let mut lists: HashMap<Vec<u32>, u32> = HashMap::default();
-        for (slot, stream, act) in acts {
-            let list: Vec<u32> = act.parties.iter().map(|party| number(party.as_bytes())).collect();
-            let parties = *lists.entry(list).or_insert_with_key(|list| {
-                packed.parties.extend(list);
-                packed.parties_ends.push(length(packed.parties.len()));
-                length(packed.parties_ends.len() - 1)
-            });
-            let retroactive = if act.retroactive { PackedAct::RETROACTIVE } else { 0 };
-            let one_party = if act.acting_party.is_some() { PackedAct::ONE_PARTY } else { 0 };
-            // The stream is a term of the event.
-            let stream = terms.find(&TermField::Stream.term(stream.as_str())).unwrap_or_default();
-            packed.slots.push(*slot);
-            packed.rows.push(PackedAct {
-                action: act.action.number(),
-                flags: retroactive | one_party,
-                effective_on: packed_day(act.effective_on),
-                expires_on: packed_day(act.expires_on),
-                stream: length(stream),
-                agreement_id: number(act.agreement_id.as_bytes()),
-                acting_party: act.acting_party.as_ref().map_or(0, |party| number(party.as_bytes())),
-                parties,
-            });
+        // The stream is a term of the event.
+        let stream =
+            |name: &StreamName| terms.find(&TermField::Stream.term(name.as_str())).map(|term| term.number);
+        let streams = acts.iter().map(|(_, name, _)| stream(name).unwrap_or_default());
+        let mut lists = Lists::default();
+        let facts = || acts.iter().map(|(_, _, act)| *act);
+        let list = facts()
+            .map(|act| lists.number(act.parties.iter().map(|party| number(party.as_bytes())).collect()));
+        let list: Vec<usize> = list.collect();
+        // What is not there takes the place of one that is, so that it makes no range wider.
+        let days = |day: fn(&ActFacts<'_>) -> Option<Day>| {
+            let instead = facts().find_map(day).map_or(0, Day::number);
+            let days = facts().map(|act| i64::from(day(act).map_or(instead, Day::number)));
+            Packed::of(&days.collect::<Vec<_>>())
+        };
+        let acting =
+            |act: &ActFacts<'_>| act.acting_party.as_ref().map_or(0, |party| number(party.as_bytes()));
+        Self {
+            slots: Packed::of_numbers(acts.iter().map(|(slot, ..)| usize::from(*slot))),
+            action: Packed::of_numbers(facts().map(|act| usize::from(act.action.number()))),
+            flags: Packed::of(&facts().map(flags_of).collect::<Vec<_>>()),
+            effective_on: days(|act| act.effective_on),
+            expires_on: days(|act| act.expires_on),
+            stream: Packed::of_numbers(streams),
+            agreement_id: Packed::of_numbers(facts().map(|act| number(act.agreement_id.as_bytes()))),
+            acting_party: Packed::of_numbers(facts().map(acting)),
+            list: Packed::of_numbers(list.into_iter()),
+            list_ends: Packed::of_numbers(lists.ends.into_iter()),
+            parties: Packed::of_numbers(lists.items.into_iter()),
+            links: Links::of(links, number),
+            names,
         }
-        packed.links.extend(links.iter().map(|(slot, link)| PackedLink {
-            slot: *slot,
-            link_type: link.link_type,
-            to_event: matches!(link.target, LifeTarget::Event(_)),
-            target: number(target_bytes(link)),
-        }));
-        packed.slots.shrink_to_fit();
-        packed.rows.shrink_to_fit();
-        packed.parties.shrink_to_fit();
-        packed.parties_ends.shrink_to_fit();
-        packed
     }
 
-    /// Tells whether everything that was read of a segment of `len` slots with these terms points to something.
-    pub(super) fn is_sound(&self, terms: &Names, len: usize) -> bool {
-        let named = |number: u32| number < length(self.names.len());
-        let slots = self.slots.is_sorted_by(|one, other| one < other);
-        let parties_end = self.parties_ends.last().copied().unwrap_or_default();
-        self.slots.len() == self.rows.len()
-            && slots
-            && self.slots.last().is_none_or(|slot| usize::from(*slot) < len)
-            && self.parties_ends.is_sorted()
-            && parties_end == length(self.parties.len())
-            && self.parties.iter().all(|party| named(*party))
-            && self.rows.iter().all(|row| {
-                let known = Action::from_number(i32::from(row.action)).is_some();
-                known
-                    && row.stream < length(terms.len())
-                    && named(row.agreement_id)
-                    && named(row.acting_party)
-                    && row.parties < length(self.parties_ends.len())
-            })
-            && self.links.iter().all(|link| usize::from(link.slot) < len)
-            && self.links().count() == self.links.len()
+    /// Gives the number of acts.
+    pub(super) const fn len(&self) -> usize {
+        self.slots.len()
     }
 
-    fn name(&self, number: u32) -> Option<&str> {
-        let number = usize::try_from(number).ok().filter(|number| *number < self.names.len())?;
-        std::str::from_utf8(self.names.get(number)).ok()
+    /// Gives the slot of an act.
+    pub(super) fn slot(&self, number: usize) -> Option<u16> {
+        u16::try_from(self.slots.get(number)?).ok()
+    }
+
+    /// Gives the number of the act at a slot.
+    pub(super) fn at(&self, slot: u16) -> Option<usize> {
+        self.slots.find(i64::from(slot))
+    }
+
+    fn name(&self, number: usize) -> Option<&str> {
+        std::str::from_utf8(self.names.get(number)?).ok()
     }
 
     /// Gives the links with their slots.
     pub(super) fn links(&self) -> impl Iterator<Item = (u16, LifeLink<&str>)> {
-        self.links.iter().filter_map(|link| {
-            let target = if link.to_event {
-                let bytes = self.names.get(usize::try_from(link.target).ok()?);
-                LifeTarget::Event(EventId::from_bytes(bytes.try_into().ok()?))
-            } else {
-                LifeTarget::Stream(self.name(link.target)?)
-            };
-            Some((link.slot, LifeLink { link_type: link.link_type, target }))
-        })
+        (0..self.links.slots.len()).filter_map(|number| self.link(number))
+    }
+
+    fn link(&self, number: usize) -> Option<(u16, LifeLink<&str>)> {
+        let links = &self.links;
+        let link_type = LinkType::from_number(i32::try_from(links.link_type.get(number)?).ok()?);
+        let target = links.target.number(number)?;
+        let target = if links.to_event.get(number)? == 1 {
+            LifeTarget::Event(EventId::from_bytes(self.names.get(target)?.try_into().ok()?))
+        } else {
+            LifeTarget::Stream(self.name(target)?)
+        };
+        let link_type = link_type.filter(|found| found.bears_on_life())?;
+        Some((u16::try_from(links.slots.get(number)?).ok()?, LifeLink { link_type, target }))
     }
 
     /// Gives the number of the term of the stream of an act, by number of the act.
     pub(super) fn stream(&self, number: usize) -> Option<usize> {
-        usize::try_from(self.rows.get(number)?.stream).ok()
+        self.stream.number(number)
     }
 
     /// Gives the numbers of the acts of the agreement with an id.
     pub(super) fn of_agreement<'a>(&'a self, id: &str) -> impl Iterator<Item = usize> + use<'a> {
-        let name = self.names.find(id.as_bytes()).map(length);
-        let rows =
-            name.map(|name| self.rows.iter().enumerate().filter(move |(_, row)| row.agreement_id == name));
-        rows.into_iter().flatten().map(|(number, _)| number)
+        let name = self.names.find(id.as_bytes());
+        let acts = name.map(|name| {
+            let ids = (0..self.len()).map(|number| self.agreement_id.number(number));
+            ids.enumerate().filter(move |(_, id)| *id == Some(name)).map(|(number, _)| number)
+        });
+        acts.into_iter().flatten()
     }
 
     /// Gives an act.
     pub(super) fn get(&self, number: usize) -> Option<ActFacts<'_>> {
-        let row = self.rows.get(number)?;
-        let parties = range(&self.parties_ends, usize::try_from(row.parties).ok()?)?;
-        let parties = self.parties.get(parties)?.iter();
-        let one_party = row.flags & PackedAct::ONE_PARTY != 0;
+        let flags = self.flags.get(number)?;
+        let name = |numbers: &Packed| self.name(numbers.number(number)?).map(Cow::Borrowed);
+        let day = |flag: i64, days: &Packed| {
+            let day = days.get(number).filter(|_| flags & flag != 0)?;
+            i32::try_from(day).ok().map(Day::from_number)
+        };
+        let parties = self.list_ends.range(self.list.number(number)?)?;
+        let parties = parties.filter_map(|at| self.name(self.parties.number(at)?).map(Cow::Borrowed));
         Some(ActFacts {
-            action: Action::from_number(i32::from(row.action))?,
-            agreement_id: Cow::Borrowed(self.name(row.agreement_id)?),
-            acting_party: if one_party { Some(Cow::Borrowed(self.name(row.acting_party)?)) } else { None },
-            parties: parties.filter_map(|number| self.name(*number).map(Cow::Borrowed)).collect(),
-            effective_on: day(row.effective_on),
-            expires_on: day(row.expires_on),
-            retroactive: row.flags & PackedAct::RETROACTIVE != 0,
+            action: Action::from_number(i32::try_from(self.action.get(number)?).ok()?)?,
+            agreement_id: name(&self.agreement_id)?,
+            acting_party: if flags & ONE_PARTY != 0 { Some(name(&self.acting_party)?) } else { None },
+            parties: parties.collect(),
+            effective_on: day(TAKES_EFFECT, &self.effective_on),
+            expires_on: day(EXPIRES, &self.expires_on),
+            retroactive: flags & RETROACTIVE != 0,
         })
+    }
+
+    pub(super) fn write(&self, out: &mut Writer) {
+        self.columns().iter().for_each(|column| column.write(out));
+        self.list_ends.write(out);
+        self.parties.write(out);
+        self.links.columns().iter().for_each(|column| column.write(out));
+        self.names.write(out);
+    }
+
+    fn columns(&self) -> [&Packed; 9] {
+        [
+            &self.slots,
+            &self.action,
+            &self.flags,
+            &self.effective_on,
+            &self.expires_on,
+            &self.stream,
+            &self.agreement_id,
+            &self.acting_party,
+            &self.list,
+        ]
+    }
+
+    /// Reads acts and links of a segment of `len` slots with `terms` terms.
+    pub(super) fn read(from: &mut Reader, terms: usize, len: usize) -> Result<Self, LayoutError> {
+        let acts = Self {
+            slots: Packed::read(from)?,
+            action: Packed::read(from)?,
+            flags: Packed::read(from)?,
+            effective_on: Packed::read(from)?,
+            expires_on: Packed::read(from)?,
+            stream: Packed::read(from)?,
+            agreement_id: Packed::read(from)?,
+            acting_party: Packed::read(from)?,
+            list: Packed::read(from)?,
+            list_ends: Packed::read(from)?,
+            parties: Packed::read(from)?,
+            links: Links {
+                slots: Packed::read(from)?,
+                link_type: Packed::read(from)?,
+                to_event: Packed::read(from)?,
+                target: Packed::read(from)?,
+            },
+            names: Names::read(from)?,
+        };
+        if acts.is_sound(terms, len) { Ok(acts) } else { Err(LayoutError) }
+    }
+
+    /// Tells whether everything points to something.
+    fn is_sound(&self, terms: usize, len: usize) -> bool {
+        let names = self.names.len();
+        let one_each = |columns: &[&Packed]| {
+            columns.iter().all(|column| Some(column.len()) == columns.first().map(|first| first.len()))
+        };
+        let known =
+            |action: i64| i32::try_from(action).is_ok_and(|action| Action::from_number(action).is_some());
+        one_each(&self.columns())
+            && self.slots.iter().is_sorted_by(|one, other| one < other)
+            && self.slots.all_below(len)
+            && self.action.iter().all(known)
+            && self.stream.all_below(terms)
+            && self.agreement_id.all_below(names)
+            && self.acting_party.all_below(names)
+            && self.list.all_below(self.list_ends.len())
+            && self.list_ends.are_ends_of(self.parties.len())
+            && self.parties.all_below(names)
+            && one_each(&self.links.columns())
+            && self.links.slots.iter().is_sorted()
+            && self.links.slots.all_below(len)
+            && self.links().count() == self.links.slots.len()
+    }
+}
+
+impl Links {
+    fn of(links: &[(u16, LifeLink<&str>)], number: impl Fn(&[u8]) -> usize) -> Self {
+        let to_event = |link: &LifeLink<&str>| matches!(link.target, LifeTarget::Event(_));
+        Self {
+            slots: Packed::of_numbers(links.iter().map(|(slot, _)| usize::from(*slot))),
+            link_type: Packed::of_numbers(links.iter().map(|(_, link)| usize::from(link.link_type.number()))),
+            to_event: Packed::of_numbers(links.iter().map(|(_, link)| usize::from(to_event(link)))),
+            target: Packed::of_numbers(links.iter().map(|(_, link)| number(target_bytes(link)))),
+        }
+    }
+
+    fn columns(&self) -> [&Packed; 4] {
+        [&self.slots, &self.link_type, &self.to_event, &self.target]
     }
 }

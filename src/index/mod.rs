@@ -11,11 +11,14 @@
 //! bytes.
 
 mod acts;
+pub mod amounts;
 pub mod columns;
+mod dictionary;
 pub mod knowledge;
 pub mod layout;
 pub mod locator;
 mod names;
+mod packed;
 pub mod part;
 pub mod run;
 pub mod segment;
@@ -27,6 +30,7 @@ pub mod visibility;
 #[cfg(test)]
 mod tests;
 
+pub use amounts::{AmountRow, Amounts};
 pub use columns::Columns;
 pub use knowledge::{Edge, Knowledge};
 pub use layout::SEGMENT_FORMAT;

@@ -7,8 +7,8 @@ use ahash::HashMap;
 use roaring::RoaringBitmap;
 use smallvec::SmallVec;
 
-use super::part::AmountRow;
-use super::{Columns, Part};
+use super::columns::{GrowingColumns, Row};
+use super::{AmountRow, Amounts, Columns, Part};
 use crate::domain::{
     ActFacts, EventId, KnowledgeLink, LifeLink, Position, RecordForm, RecordedFacts, StreamName,
 };
@@ -20,7 +20,7 @@ use crate::domain::{
 #[derive(Clone, Debug, Default)]
 pub struct Run {
     base: Position,
-    columns: Columns,
+    columns: GrowingColumns,
     /// The slots of each term, rising.
     postings: HashMap<Arc<[u8]>, SmallVec<[u16; 8]>>,
     ids: HashMap<EventId, u16>,
@@ -77,6 +77,10 @@ impl Run {
         true
     }
 
+    pub(super) fn rows(&self) -> &[Row] {
+        self.columns.rows()
+    }
+
     /// Gives every term with its slots, in no order.
     pub(super) fn postings(&self) -> impl Iterator<Item = (&[u8], &[u16])> {
         self.postings.iter().map(|(term, slots)| (term.as_ref(), slots.as_slice()))
@@ -120,14 +124,14 @@ impl Part for Run {
     }
 
     fn len(&self) -> u32 {
-        u32::try_from(self.columns.kind.len()).unwrap_or(u32::MAX)
+        u32::try_from(self.columns.len()).unwrap_or(u32::MAX)
     }
 
-    fn columns(&self) -> &Columns {
-        &self.columns
+    fn columns(&self) -> Columns<'_> {
+        Columns::Growing(&self.columns)
     }
 
-    fn posting(&self, term: &[u8]) -> Option<Cow<'_, RoaringBitmap>> {
+    fn posting(&self, term: &[u8]) -> Option<RoaringBitmap> {
         self.slots(term).map(bitmap_of)
     }
 
@@ -143,7 +147,7 @@ impl Part for Run {
         self.slots(term)?.last().copied()
     }
 
-    fn for_each_term(&self, prefix: &[u8], visit: &mut dyn FnMut(&[u8], Cow<'_, RoaringBitmap>)) {
+    fn for_each_term(&self, prefix: &[u8], visit: &mut dyn FnMut(&[u8], RoaringBitmap)) {
         for (term, slots) in self.postings() {
             if term.starts_with(prefix) {
                 visit(term, bitmap_of(slots));
@@ -174,16 +178,24 @@ impl Part for Run {
         Some((self.order.first()?.0, self.order.last()?.0))
     }
 
-    fn amounts(&self) -> &[AmountRow] {
-        &self.amounts
+    fn amounts(&self) -> Amounts<'_> {
+        Amounts::Growing(&self.amounts)
     }
 
     fn life_links(&self) -> Box<dyn Iterator<Item = (u16, LifeLink<&str>)> + '_> {
         Box::new(self.life_links.iter().map(|(slot, link)| (*slot, link.borrowed())))
     }
 
-    fn act_slots(&self) -> &[u16] {
-        &self.act_slots
+    fn act_count(&self) -> usize {
+        self.acts.len()
+    }
+
+    fn act_slot(&self, number: usize) -> Option<u16> {
+        self.act_slots.get(number).copied()
+    }
+
+    fn act_at(&self, slot: u16) -> Option<usize> {
+        self.act_slots.binary_search(&slot).ok()
     }
 
     fn act(&self, number: usize) -> Option<ActFacts<'_>> {
@@ -196,11 +208,11 @@ impl Part for Run {
         Box::new(acts.filter(move |(_, (_, act))| act.agreement_id == id).map(|(number, _)| number))
     }
 
-    fn act_stream(&self, number: usize) -> Option<&str> {
-        self.acts.get(number).map(|(stream, _)| stream.as_str())
+    fn act_stream(&self, number: usize) -> Option<Cow<'_, str>> {
+        self.acts.get(number).map(|(stream, _)| Cow::Borrowed(stream.as_str()))
     }
 }
 
-fn bitmap_of(slots: &[u16]) -> Cow<'_, RoaringBitmap> {
-    Cow::Owned(slots.iter().copied().map(u32::from).collect())
+fn bitmap_of(slots: &[u16]) -> RoaringBitmap {
+    slots.iter().copied().map(u32::from).collect()
 }

@@ -1,109 +1,36 @@
 //! A sealed segment: packed, sorted, never changed.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::sync::OnceLock;
 
+use bytes::Bytes;
 use roaring::RoaringBitmap;
 
 use super::acts::Acts;
-use super::names::{Names, length, range};
-use super::part::AmountRow;
-use super::{Columns, Part, Run, Tail};
-use crate::domain::{ActFacts, EventId, KnowledgeLink, LifeLink, Position, TermField};
+use super::amounts::{AmountRow, Amounts, PackedAmounts};
+use super::columns::PackedColumns;
+use super::dictionary::{Dictionary, Slots};
+use super::layout::{LayoutError, Reader, Writer};
+use super::packed::Packed;
+use super::{Columns, Part, Run, SEGMENT_LEN, Tail};
+use crate::domain::{ActFacts, EventId, KnowledgeLink, LifeLink, LinkType, Position, TermField};
 
-/// From this many slots on a posting is kept as a bitmap: a list of slots would be larger.
-pub(super) const DENSE_LEN: u64 = 4_096;
-
-/// The terms of a segment in one run of bytes, sorted, with the slots of each.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Dictionary {
-    /// The terms.
-    pub(super) terms: Names,
-    /// Slots of the sparse terms, one after another, each run rising.
-    pub(super) slots: Vec<u16>,
-    /// Where each term's slots end in `slots`; a dense term has none there.
-    pub(super) slot_ends: Vec<u32>,
-    /// The dense terms, by number of the term.
-    pub(super) dense: HashMap<u32, Dense>,
-}
-
-/// A term of many events.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Dense {
-    pub(super) slots: RoaringBitmap,
-    /// The least and the greatest earliest start, once they were asked for: to find them, all slots are visited.
-    valid_ends: OnceLock<Option<(i32, i32)>>,
-}
-
-impl PartialEq for Dense {
-    /// Whether something was asked for makes no difference.
-    fn eq(&self, other: &Self) -> bool {
-        self.slots == other.slots
-    }
-}
-
-impl From<RoaringBitmap> for Dense {
-    fn from(slots: RoaringBitmap) -> Self {
-        Self { slots, valid_ends: OnceLock::new() }
-    }
-}
+/// Bytes of an event id and the slot of the event, little-endian.
+const ID_BYTES: usize = 18;
 
 /// A whole segment.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {
-    pub(super) base: Position,
-    pub(super) columns: Columns,
-    pub(super) dictionary: Dictionary,
+    base: Position,
+    len: u32,
+    columns: PackedColumns,
+    dictionary: Dictionary,
     /// Event ids, sorted, with their slots.
-    pub(super) ids: Vec<(EventId, u16)>,
+    ids: Bytes,
     /// Slots by (earliest start, slot).
-    pub(super) order: Vec<u16>,
-    pub(super) links: Vec<(u16, KnowledgeLink)>,
-    pub(super) amounts: Vec<AmountRow>,
-    pub(super) acts: Acts,
-}
-
-impl Dictionary {
-    fn of(tail: &Tail) -> Self {
-        let mut terms: Vec<(&[u8], u16, &[u16])> = Vec::new();
-        for (first, run) in numbered(tail) {
-            terms.extend(run.postings().map(|(term, slots)| (term, first, slots)));
-        }
-        terms.sort_unstable_by_key(|(term, first, _)| (*term, *first));
-        let mut dictionary = Self::default();
-        for (number, same) in (0_u32..).zip(terms.chunk_by(|(one, ..), (other, ..)| one == other)) {
-            let Some((term, ..)) = same.first() else { continue };
-            dictionary.terms.push(term);
-            let slots = same.iter().flat_map(|(_, first, slots)| slots.iter().map(move |slot| first + slot));
-            let len: usize = same.iter().map(|(.., slots)| slots.len()).sum();
-            if u64::from(length(len)) >= DENSE_LEN {
-                dictionary.dense.insert(number, slots.map(u32::from).collect::<RoaringBitmap>().into());
-            } else {
-                dictionary.slots.extend(slots);
-            }
-            dictionary.slot_ends.push(length(dictionary.slots.len()));
-        }
-        dictionary.terms.shrink_to_fit();
-        dictionary.slots.shrink_to_fit();
-        dictionary.slot_ends.shrink_to_fit();
-        dictionary
-    }
-
-    fn sparse(&self, number: usize) -> &[u16] {
-        range(&self.slot_ends, number).and_then(|range| self.slots.get(range)).unwrap_or_default()
-    }
-
-    fn dense(&self, number: usize) -> Option<&Dense> {
-        u32::try_from(number).ok().and_then(|number| self.dense.get(&number))
-    }
-
-    fn posting(&self, number: usize) -> Cow<'_, RoaringBitmap> {
-        if let Some(dense) = self.dense(number) {
-            return Cow::Borrowed(&dense.slots);
-        }
-        Cow::Owned(self.sparse(number).iter().map(|slot| u32::from(*slot)).collect())
-    }
+    order: Packed,
+    links: Vec<(u16, KnowledgeLink)>,
+    amounts: PackedAmounts,
+    acts: Acts,
 }
 
 /// Gives the runs of a tail, each with the slot that its first event has in the segment.
@@ -115,43 +42,99 @@ fn numbered(tail: &Tail) -> impl Iterator<Item = (u16, &Run)> {
 }
 
 impl Segment {
-    /// Packs a tail of at most [`SEGMENT_LEN`](super::SEGMENT_LEN) positions.
+    /// Packs a tail of at most [`SEGMENT_LEN`] positions.
     #[must_use]
     pub fn of(tail: &Tail) -> Self {
-        let dictionary = Dictionary::of(tail);
+        let packed = Self::packed(tail);
+        let mut out = Writer::default();
+        packed.write(&mut out);
+        // In one piece, as it is read from the disk: many pieces take more memory than they hold.
+        Self::read(&mut Reader::of(out.into_bytes())).unwrap_or(packed)
+    }
+
+    fn packed(tail: &Tail) -> Self {
+        let rows: Vec<_> = numbered(tail).flat_map(|(_, run)| run.rows()).collect();
+        let columns = PackedColumns::of(&rows);
+        let mut postings: Vec<(&[u8], u16, &[u16])> = Vec::new();
+        for (first, run) in numbered(tail) {
+            postings.extend(run.postings().map(|(term, slots)| (term, first, slots)));
+        }
+        postings.sort_unstable_by_key(|(term, first, _)| (*term, *first));
+        let start_of = |slot: u16| columns.earliest_start(slot).map_or(0, i64::from);
+        let dictionary = Dictionary::of(&postings, start_of);
         let acts = numbered(tail)
             .flat_map(|(first, run)| run.acts().map(move |(slot, stream, act)| (first + slot, stream, act)));
         let acts: Vec<_> = acts.collect();
-        let links = numbered(tail).flat_map(|(first, run)| {
+        let life_links = numbered(tail).flat_map(|(first, run)| {
             let links = run.own_life_links().iter();
             links.map(move |(slot, link)| (first + slot, link.borrowed()))
         });
-        let links: Vec<_> = links.collect();
-        let mut segment = Self {
-            base: tail.base(),
-            columns: Columns::default(),
-            acts: Acts::of(&acts, &links, &dictionary.terms),
-            dictionary,
-            ids: Vec::new(),
-            order: Vec::new(),
-            links: Vec::new(),
-            amounts: Vec::new(),
-        };
-        let mut order: Vec<(i32, u16)> = Vec::new();
+        let life_links: Vec<_> = life_links.collect();
+        let (mut ids, mut order, mut links, mut amounts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (first, run) in numbered(tail) {
-            segment.columns.append(run.columns());
-            segment.ids.extend(run.ids().map(|(id, slot)| (*id, first + slot)));
+            ids.extend(run.ids().map(|(id, slot)| (*id, first + slot)));
             order.extend(run.order().iter().map(|(start, slot)| (*start, first + slot)));
-            segment.links.extend(run.links().iter().map(|(slot, link)| (first + slot, *link)));
-            let amounts = run.amounts().iter();
-            segment.amounts.extend(amounts.map(|row| AmountRow { slot: first + row.slot, ..*row }));
+            links.extend(run.links().iter().map(|(slot, link)| (first + slot, *link)));
+            let rows = run.amounts().iter();
+            amounts.extend(rows.map(|row| AmountRow { slot: first + row.slot, ..row }));
         }
-        segment.amounts.shrink_to_fit();
-        segment.ids.sort_unstable();
+        ids.sort_unstable();
         order.sort_unstable();
-        segment.order = order.into_iter().map(|(_, slot)| slot).collect();
-        segment.columns = segment.columns.completed();
-        segment
+        let ids = ids.iter().flat_map(|(id, slot)| id.as_bytes().iter().copied().chain(slot.to_le_bytes()));
+        Self {
+            base: tail.base(),
+            len: u32::try_from(rows.len()).unwrap_or(u32::MAX),
+            acts: Acts::of(&acts, &life_links, &dictionary),
+            columns,
+            dictionary,
+            ids: ids.collect::<Vec<u8>>().into(),
+            order: Packed::of_numbers(order.iter().map(|(_, slot)| usize::from(*slot))),
+            links,
+            amounts: PackedAmounts::of(&amounts),
+        }
+    }
+
+    pub(super) fn write(&self, out: &mut Writer) {
+        out.bytes(&self.base.0.to_le_bytes());
+        out.bytes(&self.len.to_le_bytes());
+        self.columns.write(out);
+        self.dictionary.write(out);
+        out.counted(&self.ids);
+        self.order.write(out);
+        out.count(self.links.len());
+        for (slot, link) in &self.links {
+            out.bytes(&slot.to_le_bytes());
+            out.bytes(&[link.link_type.number()]);
+            out.bytes(&link.target.0.to_le_bytes());
+        }
+        self.amounts.write(out);
+        self.acts.write(out);
+    }
+
+    pub(super) fn read(from: &mut Reader) -> Result<Self, LayoutError> {
+        let base = Position(u64::from_le_bytes(from.array()?));
+        let len = u32::from_le_bytes(from.array()?);
+        if u64::from(len) > SEGMENT_LEN {
+            return Err(LayoutError);
+        }
+        let slots = usize::try_from(len).map_err(|_| LayoutError)?;
+        let columns = PackedColumns::read(from, slots)?;
+        let dictionary = Dictionary::read(from)?;
+        let (ids, order) = (from.counted()?, Packed::read(from)?);
+        // Memory grows with what is read, not with what is claimed.
+        let links = (0..from.count()?).map(|_| link(from)).collect::<Result<_, _>>()?;
+        let amounts = PackedAmounts::read(from, slots)?;
+        let acts = Acts::read(from, dictionary.len(), slots)?;
+        // Events of which nothing is known have no id.
+        let are_ids = ids.len().is_multiple_of(ID_BYTES) && ids.len() / ID_BYTES <= slots;
+        if !are_ids || order.len() != slots || !order.all_below(slots) {
+            return Err(LayoutError);
+        }
+        Ok(Self { base, len, columns, dictionary, ids, order, links, amounts, acts })
+    }
+
+    fn id_rows(&self) -> &[[u8; ID_BYTES]] {
+        self.ids.as_chunks().0
     }
 
     /// Gives the last position.
@@ -167,22 +150,39 @@ impl Segment {
     }
 
     /// Gives the ids of its events, sorted.
-    pub fn ids(&self) -> impl Iterator<Item = &EventId> {
-        self.ids.iter().map(|(id, _)| id)
+    pub fn ids(&self) -> impl Iterator<Item = &[u8]> {
+        self.id_rows().iter().map(id_of)
     }
 
     /// Visits the name of each stream that it has events of.
     pub fn for_each_stream(&self, visit: &mut dyn FnMut(&[u8])) {
         let prefix = [TermField::Stream.number()];
-        for number in self.dictionary.terms.lower_bound(&prefix).. {
-            let Some(name) = self.dictionary.terms.get(number).strip_prefix(&prefix) else { break };
-            visit(name);
-        }
+        self.dictionary.for_each(&prefix, |term, _| {
+            if let Some(name) = term.strip_prefix(&prefix) {
+                visit(name);
+            }
+        });
     }
 
     fn order_key(&self, slot: u16) -> (i32, u16) {
-        (self.columns.earliest_start.get(usize::from(slot)).copied().unwrap_or_default(), slot)
+        (self.columns.earliest_start(slot).unwrap_or_default(), slot)
     }
+
+    fn slot_in_order(&self, at: usize) -> Option<u16> {
+        u16::try_from(self.order.get(at)?).ok()
+    }
+}
+
+fn id_of(row: &[u8; ID_BYTES]) -> &[u8] {
+    let [id @ .., _, _] = row;
+    id
+}
+
+fn link(from: &mut Reader) -> Result<(u16, KnowledgeLink), LayoutError> {
+    let slot = u16::from_le_bytes(from.array()?);
+    let [number] = from.array()?;
+    let link_type = LinkType::from_number(i32::from(number)).ok_or(LayoutError)?;
+    Ok((slot, KnowledgeLink { link_type, target: Position(u64::from_le_bytes(from.array()?)) }))
 }
 
 impl Part for Segment {
@@ -191,91 +191,95 @@ impl Part for Segment {
     }
 
     fn len(&self) -> u32 {
-        length(self.columns.kind.len())
+        self.len
     }
 
-    fn columns(&self) -> &Columns {
-        &self.columns
+    fn columns(&self) -> Columns<'_> {
+        Columns::Packed(&self.columns)
     }
 
-    fn posting(&self, term: &[u8]) -> Option<Cow<'_, RoaringBitmap>> {
-        self.dictionary.terms.find(term).map(|number| self.dictionary.posting(number))
+    fn posting(&self, term: &[u8]) -> Option<RoaringBitmap> {
+        let listed = self.dictionary.find(term)?;
+        Some(self.dictionary.slots(&listed).bitmap())
     }
 
     fn add_posting(&self, term: &[u8], slots: &mut RoaringBitmap) {
-        let Some(number) = self.dictionary.terms.find(term) else { return };
-        match self.dictionary.dense(number) {
-            Some(dense) => *slots |= &dense.slots,
+        let Some(listed) = self.dictionary.find(term) else { return };
+        match self.dictionary.slots(&listed) {
             // A bitmap of each sparse term would be made to be thrown away.
-            None => slots.extend(self.dictionary.sparse(number).iter().map(|slot| u32::from(*slot))),
+            Slots::Sparse(found) => slots.extend(found.map(u32::from)),
+            found @ Slots::Dense(..) => *slots |= found.bitmap(),
         }
     }
 
     fn posting_len(&self, term: &[u8]) -> u64 {
-        let Some(number) = self.dictionary.terms.find(term) else {
-            return 0;
-        };
-        match self.dictionary.dense(number) {
-            Some(dense) => dense.slots.len(),
-            None => u64::from(length(self.dictionary.sparse(number).len())),
-        }
+        let listed = self.dictionary.find(term);
+        listed.map_or(0, |listed| u64::try_from(listed.count).unwrap_or(u64::MAX))
     }
 
     fn last_slot(&self, term: &[u8]) -> Option<u16> {
-        let number = self.dictionary.terms.find(term)?;
-        match self.dictionary.dense(number) {
-            Some(dense) => dense.slots.max().and_then(|slot| u16::try_from(slot).ok()),
-            None => self.dictionary.sparse(number).last().copied(),
-        }
+        let listed = self.dictionary.find(term)?;
+        self.dictionary.slots(&listed).last()
     }
 
     fn valid_ends_of(&self, term: &[u8]) -> Option<(i32, i32)> {
-        let number = self.dictionary.terms.find(term)?;
-        match self.dictionary.dense(number) {
-            Some(dense) => *dense.valid_ends.get_or_init(|| {
-                self.columns.valid_ends(dense.slots.iter().filter_map(|slot| u16::try_from(slot).ok()))
-            }),
-            None => self.columns.valid_ends(self.dictionary.sparse(number).iter().copied()),
+        let listed = self.dictionary.find(term)?;
+        match self.dictionary.slots(&listed) {
+            Slots::Dense(number, _) => self.dictionary.dense_ends(number),
+            Slots::Sparse(slots) => self.columns().valid_ends(slots),
         }
     }
 
-    fn for_each_term(&self, prefix: &[u8], visit: &mut dyn FnMut(&[u8], Cow<'_, RoaringBitmap>)) {
-        let mut number = self.dictionary.terms.lower_bound(prefix);
-        while number < self.dictionary.terms.len() && self.dictionary.terms.get(number).starts_with(prefix) {
-            visit(self.dictionary.terms.get(number), self.dictionary.posting(number));
-            number += 1;
-        }
+    fn for_each_term(&self, prefix: &[u8], visit: &mut dyn FnMut(&[u8], RoaringBitmap)) {
+        self.dictionary.for_each(prefix, |term, listed| visit(term, self.dictionary.slots(&listed).bitmap()));
     }
 
     fn slot_of(&self, id: &EventId) -> Option<u16> {
-        let at = self.ids.binary_search_by_key(id, |(held, _)| *held).ok()?;
-        self.ids.get(at).map(|(_, slot)| *slot)
+        let rows = self.id_rows();
+        let at = rows.binary_search_by_key(&id.as_bytes().as_slice(), |row| id_of(row)).ok()?;
+        let [.., low, high] = *rows.get(at)?;
+        Some(u16::from_le_bytes([low, high]))
     }
 
     fn valid_order(&self, from: Option<(i32, u16)>, ascending: bool) -> Box<dyn Iterator<Item = u16> + '_> {
-        let below = |bound: (i32, u16)| self.order.partition_point(|slot| self.order_key(*slot) < bound);
-        let up_to = |bound: (i32, u16)| self.order.partition_point(|slot| self.order_key(*slot) <= bound);
+        let key = |slot: i64| u16::try_from(slot).map(|slot| self.order_key(slot));
+        let below =
+            |bound: (i32, u16)| self.order.partition_point(|slot| key(slot).is_ok_and(|key| key < bound));
+        let up_to =
+            |bound: (i32, u16)| self.order.partition_point(|slot| key(slot).is_ok_and(|key| key <= bound));
         if ascending {
-            Box::new(self.order.iter().skip(from.map_or(0, below)).copied())
+            let range = from.map_or(0, below)..self.order.len();
+            Box::new(range.filter_map(|at| self.slot_in_order(at)))
         } else {
-            Box::new(self.order.iter().take(from.map_or(usize::MAX, up_to)).rev().copied())
+            let range = 0..from.map_or(self.order.len(), up_to);
+            Box::new(range.rev().filter_map(|at| self.slot_in_order(at)))
         }
     }
 
     fn valid_ends(&self) -> Option<(i32, i32)> {
-        Some((self.order_key(*self.order.first()?).0, self.order_key(*self.order.last()?).0))
+        let last = self.order.len().checked_sub(1)?;
+        let start = |at: usize| self.columns.earliest_start(self.slot_in_order(at)?);
+        start(0).zip(start(last))
     }
 
-    fn amounts(&self) -> &[AmountRow] {
-        &self.amounts
+    fn amounts(&self) -> Amounts<'_> {
+        Amounts::Packed(&self.amounts)
     }
 
     fn life_links(&self) -> Box<dyn Iterator<Item = (u16, LifeLink<&str>)> + '_> {
         Box::new(self.acts.links())
     }
 
-    fn act_slots(&self) -> &[u16] {
-        &self.acts.slots
+    fn act_count(&self) -> usize {
+        self.acts.len()
+    }
+
+    fn act_slot(&self, number: usize) -> Option<u16> {
+        self.acts.slot(number)
+    }
+
+    fn act_at(&self, slot: u16) -> Option<usize> {
+        self.acts.at(slot)
     }
 
     fn act(&self, number: usize) -> Option<ActFacts<'_>> {
@@ -286,8 +290,9 @@ impl Part for Segment {
         Box::new(self.acts.of_agreement(id))
     }
 
-    fn act_stream(&self, number: usize) -> Option<&str> {
-        let term = self.dictionary.terms.get(self.acts.stream(number)?);
-        std::str::from_utf8(term.strip_prefix(&[TermField::Stream.number()])?).ok()
+    fn act_stream(&self, number: usize) -> Option<Cow<'_, str>> {
+        let term = self.dictionary.term(self.acts.stream(number)?)?;
+        let name = term.strip_prefix(&[TermField::Stream.number()])?;
+        Some(Cow::Owned(String::from_utf8(name.to_vec()).ok()?))
     }
 }

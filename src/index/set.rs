@@ -55,10 +55,8 @@ impl Located {
     fn put_all(&mut self, sealed: &[Arc<Segment>]) {
         let numbered: Vec<(u32, &Segment)> =
             sealed.iter().map(|segment| (run_of(segment.base().next()), segment.as_ref())).collect();
-        let events = sealed.iter().map(|segment| segment.columns().kind.len()).sum();
-        self.ids.put_all(&numbered, events, |segment, put| {
-            segment.ids().for_each(|id| put(id.as_bytes()));
-        });
+        let events = sealed.iter().map(|segment| segment.columns().len()).sum();
+        self.ids.put_all(&numbered, events, |segment, put| segment.ids().for_each(put));
         // How many streams there are is not known before.
         self.streams.put_all(&numbered, 0, |segment, put| segment.for_each_stream(put));
     }
@@ -304,7 +302,7 @@ impl View {
     pub fn revision_of(&self, stream: &StreamName) -> Revision {
         let last = self.last_of_stream(stream).and_then(|position| {
             let (part, slot) = self.locate(position)?;
-            part.columns().revision.get(usize::from(slot)).copied()
+            part.columns().revision(slot)
         });
         Revision(last.unwrap_or_default())
     }

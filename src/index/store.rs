@@ -1,233 +1,265 @@
-//! Sealed segments on disk, in a sled database of their own that may be deleted at any time.
-//!
-//! A segment is kept as lz4 chunks, so that no value grows beyond what sled keeps inside its log:
+//! Sealed segments on disk, in a directory that may be deleted at any time.
 //!
 //! ```text
-//! key: segment number(8, big-endian) chunk number(4, big-endian)   value: lz4 of up to 256 KiB
+//! 000000000000002a.segment   segment 42: chunks, each len(4) and so many bytes: lz4 of up to 256 KiB
+//! roots                      Merkle roots of whole segments, one after another: chain(32) root(32) CRC32C(4) of both
 //! ```
-//!
-//! Beside them stand the Merkle roots of whole segments, in a tree `roots`:
-//!
-//! ```text
-//! key: segment number(8, big-endian)   value: chain hash at its end(32) root(32) CRC-32C of both(4, big-endian)
-//! ```
+//! Little-endian. The chain hash at the end of a segment ties it, and its root, to the log. Nothing is synced: what a power
+//! cut takes or tears is built again.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-use parking_lot::RwLock;
 
 use super::Segment;
 use super::layout::{self, LayoutError};
 
-/// Bytes of a segment in one value: with 8 MiB segments of sled's log, values of up to 1/4 of that stay inline.
+/// Bytes of a segment in one chunk.
 const CHUNK_BYTES: usize = 256 * 1_024;
 /// Most bytes that one chunk may claim to hold when it is read back.
 const CHUNK_BYTES_MAX: usize = 2 * CHUNK_BYTES;
-const ROOTS_TREE: &str = "roots";
+const SEGMENT_EXTENSION: &str = "segment";
+const UNFINISHED_EXTENSION: &str = "writing";
+const ROOTS_FILE: &str = "roots";
+const ROOT_BYTES: usize = 68;
 
-/// Says why the store of segments failed. The index can always be built again.
+/// Says why segments cannot be read or kept. The index can always be built again.
 #[derive(Debug, thiserror::Error)]
-pub enum SegmentStoreError {
-    /// sled refused.
-    #[error("the index database failed")]
-    Sled(#[from] sled::Error),
-    /// sled panicked on what it found.
-    #[error("the index database is damaged")]
-    Damaged,
-    /// It was emptied, and could not be made again.
-    #[error("the index database could not be made again")]
-    Gone,
-}
+#[error("the directory of the index cannot be used")]
+pub struct SegmentStoreError(#[from] io::Error);
 
-/// The database of sealed segments.
+/// The directory of sealed segments.
 #[derive(Clone, Debug)]
 pub struct SegmentStore {
     directory: PathBuf,
-    /// `None` where it was emptied and could not be opened again: the index then stays in memory.
-    database: Arc<RwLock<Option<Database>>>,
-}
-
-impl SegmentStoreError {
-    /// Tells whether the files themselves are bad, so that only deleting them helps.
-    #[must_use]
-    pub const fn is_damage(&self) -> bool {
-        matches!(
-            self,
-            Self::Damaged | Self::Sled(sled::Error::Corruption { .. } | sled::Error::ReportableBug(_))
-        )
-    }
 }
 
 impl SegmentStore {
-    /// Opens or makes the database in a directory.
+    /// Opens or makes the directory, and deletes what is neither a segment nor the roots: it was left half-written, or by
+    /// another version.
     ///
     /// # Errors
-    /// [`SegmentStoreError`] when it cannot be opened; the caller may delete the directory and go on.
+    /// [`SegmentStoreError`] when it cannot be made, or files in it cannot be deleted.
     pub fn open(directory: &Path) -> Result<Self, SegmentStoreError> {
-        let database = Arc::new(RwLock::new(Some(Database::open(directory)?)));
-        Ok(Self { directory: directory.to_owned(), database })
+        fs::create_dir_all(directory)?;
+        let store = Self { directory: directory.to_owned() };
+        store.delete(|path| path.extension() != Some(OsStr::new(SEGMENT_EXTENSION)))?;
+        Ok(store)
     }
 
-    /// Deletes all segments with their files, so that no byte of them is left, and begins anew.
+    /// Deletes all segments, so that no file holds a byte of them, and syncs the directory. The roots stay: they hold
+    /// nothing of a content, and take a read of the whole log to compute.
     ///
     /// # Errors
-    /// [`SegmentStoreError`] when files cannot be deleted, or no new database can be made; the index then stays in
-    /// memory.
+    /// [`SegmentStoreError`] when files cannot be deleted.
     pub fn reset(&self) -> Result<(), SegmentStoreError> {
-        // Roots hold nothing of a content, and take a read of the whole log to compute.
-        let kept = self.with(|database| database.roots.iter().collect::<Result<Vec<_>, _>>());
-        let mut database = self.database.write();
-        // The last handle: its files are closed before they are deleted.
-        *database = None;
-        std::fs::remove_dir_all(&self.directory).map_err(sled::Error::Io)?;
-        if let Some(parent) = self.directory.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            std::fs::File::open(parent).and_then(|parent| parent.sync_all()).map_err(sled::Error::Io)?;
-        }
-        *database = Some(Database::open(&self.directory)?);
-        drop(database);
-        let kept = kept?;
-        self.with(|database| {
-            for (number, root) in kept {
-                database.roots.insert(number, root)?;
+        self.delete(|_| true)?;
+        File::open(&self.directory)?.sync_all()?;
+        Ok(())
+    }
+
+    /// Deletes what is not wanted, but not the roots.
+    fn delete(&self, unwanted: impl Fn(&Path) -> bool) -> io::Result<()> {
+        for entry in fs::read_dir(&self.directory)? {
+            let entry = entry?;
+            let path = entry.path();
+            if entry.file_name() == ROOTS_FILE || !unwanted(&path) {
+                continue;
             }
-            database.db.flush().map(drop)
-        })
+            if entry.file_type()?.is_dir() { fs::remove_dir_all(path)? } else { fs::remove_file(path)? }
+        }
+        Ok(())
     }
 
-    fn with<T>(
-        &self,
-        work: impl FnOnce(&Database) -> Result<T, sled::Error>,
-    ) -> Result<T, SegmentStoreError> {
-        let database = self.database.read();
-        let database = database.as_ref().ok_or(SegmentStoreError::Gone)?;
-        guarded(|| work(database))
+    fn path_of(&self, number: u64) -> PathBuf {
+        self.directory.join(format!("{number:016x}.{SEGMENT_EXTENSION}"))
     }
 
-    /// Writes the Merkle root over the events of a segment, and flushes as [`SegmentStore::put`] does.
+    /// Writes the Merkle root over the events of a segment.
     ///
     /// # Errors
-    /// [`SegmentStoreError`] when sled refuses.
+    /// [`SegmentStoreError`] when it cannot be written.
     pub fn put_root(&self, number: u64, root: &[u8; 32], chain: &[u8; 32]) -> Result<(), SegmentStoreError> {
         let mut value = [chain.as_slice(), root.as_slice()].concat();
-        value.extend_from_slice(&crc32c::crc32c(&value).to_be_bytes());
-        self.with(|database| {
-            database.roots.insert(number.to_be_bytes(), value.as_slice())?;
-            database.db.flush()?;
-            Ok(())
-        })
+        value.extend_from_slice(&crc32c::crc32c(&value).to_le_bytes());
+        let path = self.directory.join(ROOTS_FILE);
+        let roots = File::options().write(true).create(true).truncate(false).open(path)?;
+        Ok(roots.write_all_at(&value, root_offset(number))?)
     }
 
     /// Reads the Merkle root of a segment that is tied to `chain`; `None` when it is missing, damaged, or of another
     /// log.
     ///
     /// # Errors
-    /// [`SegmentStoreError`] when sled cannot read.
+    /// [`SegmentStoreError`] when it cannot be read.
     pub fn root_of(&self, number: u64, chain: &[u8; 32]) -> Result<Option<[u8; 32]>, SegmentStoreError> {
-        let value = self.with(|database| database.roots.get(number.to_be_bytes()))?;
-        Ok(value.and_then(|value| {
-            let (body, check) = value.split_last_chunk::<4>()?;
-            let root = body.strip_prefix(chain)?.try_into().ok()?;
-            (crc32c::crc32c(body).to_be_bytes() == *check).then_some(root)
-        }))
+        let mut value = [0; ROOT_BYTES];
+        let read = File::open(self.directory.join(ROOTS_FILE))
+            .and_then(|roots| roots.read_exact_at(&mut value, root_offset(number)));
+        if read.as_ref().is_err_and(is_absence) {
+            return Ok(None);
+        }
+        read?;
+        let (body, check) = value.split_at(ROOT_BYTES - 4);
+        let is_sound = crc32c::crc32c(body).to_le_bytes() == check;
+        let root = body.strip_prefix(chain).filter(|_| is_sound);
+        Ok(root.and_then(|root| root.try_into().ok()))
     }
 
-    /// Writes a segment and flushes. Losing it in a power cut costs a rebuild, so nothing is synced.
+    /// Writes a segment under another name, then gives it its own.
     ///
     /// # Errors
-    /// [`SegmentStoreError`] when sled refuses; an earlier copy may then be gone.
+    /// [`SegmentStoreError`] when it cannot be written; an earlier copy is then still there.
     pub fn put(&self, number: u64, segment: &Segment, chain: &[u8; 32]) -> Result<(), SegmentStoreError> {
-        let bytes = layout::encode(segment, chain);
-        self.with(|database| {
-            let db = &database.db;
-            let mut batch = sled::Batch::default();
-            for key in db.scan_prefix(number.to_be_bytes()).keys() {
-                batch.remove(key?);
-            }
-            for (chunk, part) in (0_u32..).zip(bytes.chunks(CHUNK_BYTES)) {
-                batch.insert(key_of(number, chunk).as_slice(), lz4_flex::compress_prepend_size(part));
-            }
-            db.apply_batch(batch)?;
-            db.flush()?;
-            Ok(())
-        })
+        let path = self.path_of(number);
+        let unfinished = path.with_extension(UNFINISHED_EXTENSION);
+        let written = write_packed(&unfinished, &layout::encode(segment, chain))
+            .and_then(|()| fs::rename(&unfinished, path));
+        if written.is_err() {
+            // What failed is told; what is left here is deleted at the next start.
+            let _ = fs::remove_file(&unfinished);
+        }
+        Ok(written?)
     }
 
     /// Reads the bytes of a segment; `None` when there are none, or they cannot be unpacked.
     ///
     /// # Errors
-    /// [`SegmentStoreError::Sled`] when sled cannot read.
+    /// [`SegmentStoreError`] when the file cannot be read.
     pub fn bytes_of(&self, number: u64) -> Result<Option<Vec<u8>>, SegmentStoreError> {
-        let values = self.with(|database| {
-            database.db.scan_prefix(number.to_be_bytes()).values().collect::<Result<Vec<_>, _>>()
-        })?;
-        let mut bytes = Vec::new();
-        for value in values {
-            let claimed = lz4_flex::block::uncompressed_size(&value).map_or(usize::MAX, |(size, _)| size);
-            if claimed > CHUNK_BYTES_MAX {
-                return Ok(None);
-            }
-            let Ok(part) = lz4_flex::decompress_size_prepended(&value) else {
-                return Ok(None);
-            };
-            bytes.extend_from_slice(&part);
+        match fs::read(self.path_of(number)) {
+            Ok(packed) => Ok(unpacked(&packed)),
+            Err(error) if is_absence(&error) => Ok(None),
+            Err(error) => Err(error.into()),
         }
-        Ok((!bytes.is_empty()).then_some(bytes))
     }
 
     /// Reads a segment that is tied to `chain`; `None` when it is missing, damaged, or of another log.
     ///
     /// # Errors
-    /// [`SegmentStoreError::Sled`] when sled cannot read.
+    /// [`SegmentStoreError`] when the file cannot be read.
     pub fn get(&self, number: u64, chain: &[u8; 32]) -> Result<Option<Segment>, SegmentStoreError> {
         let Some(bytes) = self.bytes_of(number)? else {
             return Ok(None);
         };
-        match layout::decode(&bytes) {
+        match layout::decode(bytes.into()) {
             Ok((segment, tied)) if tied == *chain => Ok(Some(segment)),
             Ok(_) | Err(LayoutError) => Ok(None),
         }
     }
 }
 
-/// An open database.
-#[derive(Debug)]
-struct Database {
-    db: sled::Db,
-    roots: sled::Tree,
+fn root_offset(number: u64) -> u64 {
+    number.saturating_mul(u64::try_from(ROOT_BYTES).unwrap_or(u64::MAX))
 }
 
-impl Database {
-    fn open(directory: &Path) -> Result<Self, SegmentStoreError> {
-        // Waits a moment for whoever held it, and removes what a crash left half-written.
-        if !crate::journal::files::prepare(directory).map_err(sled::Error::Io)? {
-            let busy = std::io::Error::new(std::io::ErrorKind::WouldBlock, "the index database is in use");
-            return Err(sled::Error::Io(busy).into());
+/// Tells whether what was to be read is not there.
+fn is_absence(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::UnexpectedEof)
+}
+
+fn write_packed(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut packed = Vec::with_capacity(bytes.len());
+    for chunk in bytes.chunks(CHUNK_BYTES) {
+        let chunk = lz4_flex::compress_prepend_size(chunk);
+        packed.extend_from_slice(&u32::try_from(chunk.len()).map_err(io::Error::other)?.to_le_bytes());
+        packed.extend_from_slice(&chunk);
+    }
+    File::create(path)?.write_all(&packed)
+}
+
+/// Unpacks chunks into as much memory as they take: a segment keeps it.
+fn unpacked(mut packed: &[u8]) -> Option<Vec<u8>> {
+    let mut chunks = Vec::new();
+    while let Some((len, rest)) = packed.split_first_chunk() {
+        let (chunk, rest) = rest.split_at_checked(usize::try_from(u32::from_le_bytes(*len)).ok()?)?;
+        let (size, chunk) = lz4_flex::block::uncompressed_size(chunk).ok()?;
+        if size > CHUNK_BYTES_MAX {
+            return None;
         }
-        let config = sled::Config::new()
-            .path(directory)
-            .cache_capacity(16 * 1_024 * 1_024)
-            .segment_size(8 * 1_024 * 1_024)
-            .flush_every_ms(None);
-        guarded(|| {
-            let db = config.open()?;
-            let roots = db.open_tree(ROOTS_TREE)?;
-            Ok(Self { db, roots })
-        })
+        chunks.push((size, chunk));
+        packed = rest;
     }
+    let mut bytes = vec![0; chunks.iter().map(|(size, _)| size).sum()];
+    let mut to = bytes.as_mut_slice();
+    for (size, chunk) in chunks {
+        let (part, rest) = std::mem::take(&mut to).split_at_mut_checked(size)?;
+        if lz4_flex::decompress_into(chunk, part).ok()? != size {
+            return None;
+        }
+        to = rest;
+    }
+    (packed.is_empty() && !bytes.is_empty()).then_some(bytes)
 }
 
-/// Turns a panic of sled, which it answers some damage with, into an error: a damaged index is built again.
-fn guarded<T>(work: impl FnOnce() -> Result<T, sled::Error>) -> Result<T, SegmentStoreError> {
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(done) => Ok(done?),
-        Err(_) => Err(SegmentStoreError::Damaged),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::super::tests::tail;
+    use super::*;
 
-fn key_of(number: u64, chunk: u32) -> Vec<u8> {
-    let mut key = number.to_be_bytes().to_vec();
-    key.extend_from_slice(&chunk.to_be_bytes());
-    key
+    #[test]
+    fn a_stored_segment_is_read_only_for_its_own_log() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SegmentStore::open(directory.path()).unwrap();
+        let segment = Segment::of(&tail(&[(1, vec![1]), (2, vec![2])]));
+        store.put(3, &segment, &[1; 32]).unwrap();
+        assert_eq!(store.get(3, &[1; 32]).unwrap(), Some(segment.clone()));
+        assert_eq!(store.get(3, &[2; 32]).unwrap(), None);
+        assert_eq!(store.get(4, &[1; 32]).unwrap(), None);
+        assert_eq!(store.bytes_of(3).unwrap().unwrap(), layout::encode(&segment, &[1; 32]));
+    }
+
+    #[test]
+    fn what_is_torn_or_left_over_is_no_segment_and_roots_outlive_a_reset() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str| directory.path().join(name);
+        // Chunks of two sizes.
+        let events: Vec<(i32, Vec<u8>)> = (0..9_000).map(|start| (start * 7_919 % 90_001, vec![1])).collect();
+        let (segment, chain) = (Segment::of(&tail(&events)), [1; 32]);
+        let store = SegmentStore::open(directory.path()).unwrap();
+        for number in [0, 42] {
+            store.put(number, &segment, &chain).unwrap();
+            store.put_root(number, &[7; 32], &chain).unwrap();
+        }
+        let whole = std::fs::read(file("000000000000002a.segment")).unwrap();
+        assert!(layout::encode(&segment, &chain).len() > 256 * 1_024 && whole.len() > 1_000);
+        for len in (0..whole.len()).step_by(whole.len() / 40).chain([1, 3, 4, 5, whole.len() - 1]) {
+            std::fs::write(file("000000000000002a.segment"), &whole[..len]).unwrap();
+            assert_eq!(store.get(42, &chain).unwrap(), None, "{len}");
+        }
+        let longer = [whole.as_slice(), &[0]].concat();
+        std::fs::write(file("000000000000002a.segment"), longer).unwrap();
+        assert_eq!(store.get(42, &chain).unwrap(), None);
+        // A chunk that claims to be larger than any.
+        let mut claims = whole.clone();
+        claims[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
+        std::fs::write(file("000000000000002a.segment"), claims).unwrap();
+        assert_eq!(store.get(42, &chain).unwrap(), None);
+        store.put(42, &segment, &chain).unwrap();
+        // Of a write that was broken off, and of a version that kept a database here.
+        std::fs::write(file("0000000000000001.writing"), "half").unwrap();
+        std::fs::write(file("db"), "old").unwrap();
+        std::fs::create_dir(file("blobs")).unwrap();
+        let store = SegmentStore::open(directory.path()).unwrap();
+        let names = || {
+            let names = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
+            let mut names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(), ["0000000000000000.segment", "000000000000002a.segment", "roots"]);
+        assert_eq!(store.get(42, &chain).unwrap().as_ref(), Some(&segment));
+        store.reset().unwrap();
+        assert_eq!(names(), ["roots"]);
+        assert_eq!(store.get(42, &chain).unwrap(), None);
+        let roots = [0, 1, 42, 43].map(|number| store.root_of(number, &chain).unwrap());
+        assert_eq!(roots, [Some([7; 32]), None, Some([7; 32]), None]);
+        assert_eq!(store.root_of(42, &[2; 32]).unwrap(), None);
+        let mut damaged = std::fs::read(file("roots")).unwrap();
+        damaged[42 * 68 + 40] ^= 1;
+        std::fs::write(file("roots"), damaged).unwrap();
+        assert_eq!(store.root_of(42, &chain).unwrap(), None);
+    }
 }

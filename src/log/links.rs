@@ -167,7 +167,7 @@ impl Admission {
         }
         let position = self.view.position_of(id)?;
         let (part, slot) = self.view.locate(position)?;
-        let number = *part.columns().kind.get(usize::from(slot))?;
+        let number = part.columns().kind(slot)?;
         Some(Target {
             position,
             kind: Kind::from_number(number.into())?,

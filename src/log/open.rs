@@ -81,7 +81,7 @@ pub struct OpenReport {
     pub head: Position,
     /// Frames of unfinished commits, never acknowledged, that were dropped.
     pub frames_rolled_back: u64,
-    /// Segments loaded from the index database.
+    /// Segments loaded from the disk.
     pub segments_loaded: usize,
     /// Segments built again from the journal.
     pub segments_rebuilt: usize,
@@ -111,7 +111,7 @@ impl Log {
             reserve.with_room(|| signing_key::load_or_make(&config.directory, store, ids.as_ref()))?;
         let watch = Stopwatch::start();
         let segments = reserve.with_room(|| open_segments(&config.directory.join("index")).ok_or(())).ok();
-        info!(elapsed_ms = watch.elapsed().as_millis(), "index database ready");
+        info!(elapsed_ms = watch.elapsed().as_millis(), "index directory ready");
         let rolled_back = opened.frames_rolled_back;
         let journal: Arc<dyn Journal> = Arc::new(opened.journal);
         let room = Arc::clone(&reserve);
@@ -241,21 +241,8 @@ pub(super) fn open_error(error: journal::OpenError) -> OpenError {
     }
 }
 
-/// Opens the index database; a damaged one is deleted, since all of it can be built again.
+/// Opens the directory of the index; all of it can be built again.
 fn open_segments(directory: &Path) -> Option<SegmentStore> {
-    let error = match SegmentStore::open(directory) {
-        Ok(store) => return Some(store),
-        Err(error) => error,
-    };
-    if !error.is_damage() {
-        warn!(error = causes(&error), "the index database cannot be opened; the index stays in memory");
-        return None;
-    }
-    warn!(error = causes(&error), "the index database is damaged; it is deleted and built again");
-    if let Err(error) = std::fs::remove_dir_all(directory) {
-        warn!(error = causes(&error), "the index database cannot be deleted; the index stays in memory");
-        return None;
-    }
     SegmentStore::open(directory)
         .map_err(|error| warn!(error = causes(&error), "the index stays in memory"))
         .ok()

@@ -3,11 +3,11 @@
 //! ```text
 //! positions   1 ……… 65,536 │ 65,537 ……… 131,072 │ 131,073 ………… head
 //!             root           root                 leaves, hashed when a proof asks for them
-//!             memory, index database              memory
+//!             memory, index directory             memory
 //! ```
 //!
 //! Ranges are those of index segments. The root of a whole range never changes: it is computed when the range is
-//! sealed, kept in memory and in the index database, and computed again where it is missing there. A proof needs the
+//! sealed, kept in memory and in the directory of the index, and computed again where it is missing there. A proof needs the
 //! leaves of two ranges at most; the last ones read are kept.
 
 use std::collections::VecDeque;

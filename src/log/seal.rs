@@ -56,7 +56,7 @@ impl Sealer {
         };
         let number = segment.base().0 / SEGMENT_LEN;
         if !self.reserve.as_ref().is_none_or(|reserve| reserve.has_room_for_segment()) {
-            // A database that meets the end of the disk takes nothing more, also when there is space again.
+            // What is left is for the journal.
             warn!(number, "segment not stored: the disk is nearly full");
             return;
         }

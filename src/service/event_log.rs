@@ -145,8 +145,7 @@ fn last_before(log: &Log, time: crate::domain::Timestamp, head: Position) -> Pos
     let view = log.index().view();
     let mut last = Position::ZERO;
     for part in view.parts() {
-        // Recorded time increases with position.
-        let before = part.columns().recorded_at.partition_point(|recorded| *recorded < time.0);
+        let before = part.columns().recorded_before(time);
         last = part.base().plus(u64::try_from(before).unwrap_or(u64::MAX));
         if last.0 < part.base().0 + u64::from(part.len()) {
             break;

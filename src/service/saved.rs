@@ -54,7 +54,7 @@ fn stream_of(id: &str) -> StreamName {
 /// Gives the last event in scope of a stream, by its term.
 fn last_in(view: &View, term: &[u8], scope: Scope) -> Option<Position> {
     view.parts().rev().filter(|part| part.base() < scope.as_of).find_map(|part| {
-        let mut posting = part.posting(term)?.into_owned();
+        let mut posting = part.posting(term)?;
         posting.remove_range(part.slots_up_to(scope.as_of)..);
         let slots = posting.iter().rev().filter_map(|slot| u16::try_from(slot).ok());
         let known = |slot: &u16| part.columns().known_at(*slot).is_some_and(|known| known <= scope.known_at);

@@ -65,7 +65,7 @@ impl<'a> Changes<'a> {
             found.extend(u32::try_from(position.0 - part.base().0 - 1));
         }
         if let Some(posting) = part.posting(&TermField::Stream.term(stream)) {
-            found |= posting.as_ref();
+            found |= posting;
         }
         found.remove_range(0..part.slots_up_to(after));
         found.remove_range(end..);

@@ -69,7 +69,7 @@ impl<'a> Comparison<'a> {
         if in_before == in_after && (!touched || !in_before) {
             return (false, false);
         }
-        let stands = |judge: &Judge<'_>, within: bool| within && judge.judge(part, slot).is_some();
+        let stands = |judge: &Judge<'_>, within: bool| within && judge.admits(part, slot);
         (stands(&self.before, in_before), stands(&self.after, in_after))
     }
 

@@ -116,12 +116,13 @@ pub fn count(view: &View, request: &CountRequest) -> Counts {
     let mut days: BTreeMap<Day, u64> = BTreeMap::new();
     let mut values: HashMap<String, u64> = HashMap::new();
     for part in view.parts().filter(|part| part.base() < request.scope.as_of) {
-        let entries = entries_of(part, request, &judge);
-        counts.total += entries.len();
+        let found = request.filter.slots(part, part.slots_up_to(request.scope.as_of));
+        let entries = slots_of(&found).filter(|slot| judge.admits(part, *slot));
         match request.group_by {
-            None => {}
+            None => counts.total += u64::try_from(entries.count()).unwrap_or(u64::MAX),
             Some(GroupBy::Time(axis, unit)) => {
-                for slot in slots_of(&entries) {
+                for slot in entries {
+                    counts.total += 1;
                     match day_on(part, slot, axis) {
                         Some(day) => *days.entry(unit.start_of(day)).or_default() += 1,
                         None => counts.open_starts += 1,
@@ -129,6 +130,8 @@ pub fn count(view: &View, request: &CountRequest) -> Counts {
                 }
             }
             Some(GroupBy::Facet(facet)) => {
+                let entries: RoaringBitmap = entries.map(u32::from).collect();
+                counts.total += entries.len();
                 part.for_each_term(&[facet.field().number()], &mut |term, posting| {
                     let found = posting.intersection_len(&entries);
                     if found > 0 {
@@ -147,12 +150,6 @@ pub fn count(view: &View, request: &CountRequest) -> Counts {
     counts.omitted_groups = u64::try_from(omitted).unwrap_or(u64::MAX);
     counts.groups.truncate(request.group_limit);
     counts
-}
-
-fn entries_of(part: &dyn Part, request: &CountRequest, judge: &Judge<'_>) -> RoaringBitmap {
-    let found = request.filter.slots(part, part.slots_up_to(request.scope.as_of));
-    let entries = slots_of(&found).filter(|slot| judge.judge(part, *slot).is_some());
-    entries.map(u32::from).collect()
 }
 
 fn day_on(part: &dyn Part, slot: u16, axis: Axis) -> Option<Day> {

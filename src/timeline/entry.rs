@@ -35,7 +35,7 @@ impl Judge<'_> {
     #[must_use]
     pub fn certainty(&self, part: &dyn Part, slot: u16) -> Option<Certainty> {
         let columns = part.columns();
-        if columns.is_no_entry(slot) || columns.known_at(slot)? > self.scope.known_at {
+        if columns.is_no_entry(slot) || !columns.is_known_by(slot, self.scope.known_at) {
             return None;
         }
         match &self.window {
@@ -48,14 +48,24 @@ impl Judge<'_> {
     #[must_use]
     pub fn judge(&self, part: &dyn Part, slot: u16) -> Option<(Certainty, Status)> {
         let certainty = self.certainty(part, slot)?;
-        let knowledge = self.view.knowledge();
         let position = part.position_at(slot);
-        let status = if knowledge.is_touched(position) {
-            knowledge.status(position, self.scope)
-        } else {
-            Status::Current
-        };
+        let knowledge = self.view.knowledge();
+        if !knowledge.is_touched(position) {
+            return Some((certainty, Status::Current));
+        }
+        let status = knowledge.status(position, self.scope);
         (self.include_closed || status == Status::Current).then_some((certainty, status))
+    }
+
+    /// Tells whether an event at or below `scope.as_of` is an entry.
+    #[must_use]
+    pub fn admits(&self, part: &dyn Part, slot: u16) -> bool {
+        // Asked of every candidate. A status is large, and hardly any event needs one.
+        let stands = |position: Position| {
+            let knowledge = self.view.knowledge();
+            !knowledge.is_touched(position) || knowledge.status(position, self.scope) == Status::Current
+        };
+        self.certainty(part, slot).is_some() && (self.include_closed || stands(part.position_at(slot)))
     }
 
     /// Counts the versions in the history of an event, retractions not counted.

@@ -57,7 +57,7 @@ impl Order {
         let columns = part.columns();
         let value = match self {
             Self::ValidStart | Self::ValidStartDescending => {
-                columns.earliest_start.get(usize::from(slot)).copied().map_or(i64::MIN, i64::from)
+                columns.earliest_start(slot).map_or(i64::MIN, i64::from)
             }
             Self::KnownAt | Self::KnownAtDescending => {
                 columns.known_at(slot).map_or(i64::MIN, |known| known.0)

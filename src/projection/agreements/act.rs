@@ -149,7 +149,7 @@ impl<'a> Act<'a> {
 
 /// Gives the parts that hold an act, in position order, as far as they begin before a position.
 pub fn parts_with_acts(view: &View, as_of: Position) -> impl Iterator<Item = &dyn Part> {
-    view.parts().filter(move |part| part.base() < as_of && !part.act_slots().is_empty())
+    view.parts().filter(move |part| part.base() < as_of && part.act_count() > 0)
 }
 
 /// Gives slots and numbers, rising, of the acts of a stream in a part, up to a position.

@@ -1,5 +1,6 @@
 //! Agreements with the events that tell of them, to be shown.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::act::{Act, Record, acts_of_stream, parts_with_acts};
@@ -84,7 +85,7 @@ pub fn dossiers(
     let view = log.index().view();
     for link in links {
         let Some((stream, incoming)) = link.to(&view, scope) else { continue };
-        if let Some(dossier) = dossiers.get_mut(stream) {
+        if let Some(dossier) = dossiers.get_mut(stream.as_ref()) {
             dossier.record.incoming.push(incoming);
             dossier.links.push(link);
         }
@@ -124,7 +125,7 @@ pub fn stream_of_id(view: &View, id: &str, scope: Scope) -> Option<String> {
     let parts = || parts_with_acts(view, scope.as_of);
     let carries = |part: &dyn Part, stream: &StreamName| {
         let acts = acts_of_stream(part, stream.as_str(), scope.as_of).into_iter();
-        let mut standing = acts.filter(|(slot, _)| judge.judge(part, *slot).is_some());
+        let mut standing = acts.filter(|(slot, _)| judge.admits(part, *slot));
         standing.any(|(_, number)| part.act(number).is_some_and(|act| act.agreement_id == id))
     };
     if let Some(stream) =
@@ -135,9 +136,9 @@ pub fn stream_of_id(view: &View, id: &str, scope: Scope) -> Option<String> {
     parts().find_map(|part| {
         let slots = part.slots_up_to(scope.as_of);
         let number = part.acts_of_agreement(id).find(|number| {
-            let slot = part.act_slots().get(*number).filter(|slot| u32::from(**slot) < slots);
-            slot.is_some_and(|slot| judge.judge(part, *slot).is_some())
+            let slot = part.act_slot(*number).filter(|slot| u32::from(*slot) < slots);
+            slot.is_some_and(|slot| judge.admits(part, slot))
         });
-        part.act_stream(number?).map(str::to_owned)
+        part.act_stream(number?).map(Cow::into_owned)
     })
 }

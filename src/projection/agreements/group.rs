@@ -1,5 +1,7 @@
 //! Which acts of the index belong to one agreement.
 
+use std::borrow::Cow;
+
 use ahash::{HashMap, HashSet};
 use smallvec::SmallVec;
 
@@ -33,14 +35,14 @@ impl<'a> Acts<'a> {
     pub(super) fn get(&self, (part, number): (u32, u32)) -> Option<Act<'a>> {
         let part = *self.parts.get(usize::try_from(part).ok()?)?;
         let number = usize::try_from(number).ok()?;
-        Act::at(part, *part.act_slots().get(number)?, number)
+        Act::at(part, part.act_slot(number)?, number)
     }
 
     /// Gives the places of the acts of each stream that for every filter has an act that matches, be it the same act or
     /// not; by first act.
     #[must_use]
-    pub(super) fn by_stream(&self, filters: &[&Filter]) -> Vec<(&'a str, Places)> {
-        let mut streams: HashMap<&str, Places> = HashMap::default();
+    pub(super) fn by_stream(&self, filters: &[&Filter]) -> Vec<(Cow<'a, str>, Places)> {
+        let mut streams: HashMap<Cow<'_, str>, Places> = HashMap::default();
         match filters.split_first() {
             Some((first, others)) => {
                 self.visit(Some(first), &mut |stream, _| {
@@ -51,14 +53,14 @@ impl<'a> Acts<'a> {
             }
             None => self.visit(None, &mut |stream, place| streams.entry(stream).or_default().push(place)),
         }
-        let mut streams: Vec<(&str, Places)> = streams.into_iter().collect();
+        let mut streams: Vec<(Cow<'_, str>, Places)> = streams.into_iter().collect();
         // Neighbours share what the processor holds in its caches.
         streams.sort_unstable_by_key(|(_, places)| places.first().copied());
         streams
     }
 
     /// Retains the streams with an act that matches.
-    fn retain(&self, filter: &Filter, streams: &mut HashMap<&'a str, Places>) {
+    fn retain(&self, filter: &Filter, streams: &mut HashMap<Cow<'a, str>, Places>) {
         let mut matching = HashSet::default();
         self.visit(Some(filter), &mut |stream, _| {
             matching.insert(stream);
@@ -67,33 +69,32 @@ impl<'a> Acts<'a> {
     }
 
     /// Adds the places of the acts of streams, by position.
-    fn add_places(&self, streams: &mut HashMap<&'a str, Places>) {
+    fn add_places(&self, streams: &mut HashMap<Cow<'a, str>, Places>) {
         if streams.len() <= LOOKED_UP_MAX {
             return self.look_up(streams);
         }
         self.visit(None, &mut |stream, place| {
-            if let Some(places) = streams.get_mut(stream) {
+            if let Some(places) = streams.get_mut(&stream) {
                 places.push(place);
             }
         });
     }
 
     /// Visits the acts that match, by position.
-    fn visit(&self, filter: Option<&Filter>, visit: &mut dyn FnMut(&'a str, (u32, u32))) {
+    fn visit(&self, filter: Option<&Filter>, visit: &mut dyn FnMut(Cow<'a, str>, (u32, u32))) {
         for (at, part) in (0_u32..).zip(&self.parts) {
             let slots = part.slots_up_to(self.judge.scope.as_of);
             let matching = filter.map(|filter| filter.slots(*part, slots));
             if matching.as_ref().is_some_and(roaring::RoaringBitmap::is_empty) {
                 continue;
             }
-            let acts = (0_u32..).zip(part.act_slots()).take_while(|(_, slot)| u32::from(**slot) < slots);
-            for (number, slot) in acts {
-                let matches = matching.as_ref().is_none_or(|matching| matching.contains(u32::from(*slot)));
-                if !matches || self.judge.judge(*part, *slot).is_none() {
+            let acts = (0..part.act_count()).filter_map(|number| Some((number, part.act_slot(number)?)));
+            for (number, slot) in acts.take_while(|(_, slot)| u32::from(*slot) < slots) {
+                let matches = matching.as_ref().is_none_or(|matching| matching.contains(u32::from(slot)));
+                if !matches || !self.judge.admits(*part, slot) {
                     continue;
                 }
-                let stream = usize::try_from(number).ok().and_then(|number| part.act_stream(number));
-                if let Some(stream) = stream {
+                if let Some((stream, number)) = part.act_stream(number).zip(u32::try_from(number).ok()) {
                     visit(stream, (at, number));
                 }
             }
@@ -101,12 +102,12 @@ impl<'a> Acts<'a> {
     }
 
     /// Looks the streams up in each part.
-    fn look_up(&self, streams: &mut HashMap<&'a str, Places>) {
+    fn look_up(&self, streams: &mut HashMap<Cow<'a, str>, Places>) {
         for (at, part) in (0_u32..).zip(&self.parts) {
             for (stream, places) in streams.iter_mut() {
                 for (slot, number) in acts_of_stream(*part, stream, self.judge.scope.as_of) {
                     let number = u32::try_from(number).ok();
-                    if let Some(number) = number.filter(|_| self.judge.judge(*part, slot).is_some()) {
+                    if let Some(number) = number.filter(|_| self.judge.admits(*part, slot)) {
                         places.push((at, number));
                     }
                 }

@@ -1,5 +1,7 @@
 //! Links of the world family to agreements, from other events.
 
+use std::borrow::Cow;
+
 use ahash::HashMap;
 
 use super::act::{Happening, Incoming};
@@ -14,9 +16,9 @@ use crate::timeline::Judge;
 
 /// Gives the stream of the agreement that is meant. A link may name a version of an act that no longer stands: it means
 /// the agreement all the same.
-fn meant<'a>(view: &'a View, scope: Scope, target: LifeTarget<&'a str>) -> Option<&'a str> {
+fn meant<'a>(view: &'a View, scope: Scope, target: LifeTarget<&'a str>) -> Option<Cow<'a, str>> {
     match target {
-        LifeTarget::Stream(stream) => Some(stream),
+        LifeTarget::Stream(stream) => Some(Cow::Borrowed(stream)),
         LifeTarget::Event(id) => {
             let position = view.position_of(&id).filter(|position| *position <= scope.as_of)?;
             let (part, slot) = view.locate(position)?;
@@ -33,24 +35,24 @@ fn happening(part: &dyn Part, slot: u16) -> Option<Happening> {
 
 /// Tells whether an event is an act of an agreement itself: what it does to it, its action says.
 fn is_own(part: &dyn Part, slot: u16, stream: &str) -> bool {
-    part.act_at(slot).is_some_and(|number| part.act_stream(number) == Some(stream))
+    part.act_at(slot).is_some_and(|number| part.act_stream(number).as_deref() == Some(stream))
 }
 
 /// Gives the links from elsewhere that stand and prolong or end an agreement, by stream of the agreement that is meant and
 /// position.
 #[must_use]
-pub fn incoming(view: &View, scope: Scope) -> HashMap<&str, Vec<Incoming>> {
+pub fn incoming(view: &View, scope: Scope) -> HashMap<Cow<'_, str>, Vec<Incoming>> {
     let judge = Judge { view, window: None, scope, include_closed: false };
-    let mut found: HashMap<&str, Vec<Incoming>> = HashMap::default();
+    let mut found: HashMap<Cow<'_, str>, Vec<Incoming>> = HashMap::default();
     for part in view.parts().filter(|part| part.base() < scope.as_of) {
         let slots = part.slots_up_to(scope.as_of);
         for (slot, link) in part.life_links().take_while(|(slot, _)| u32::from(*slot) < slots) {
-            if judge.judge(part, slot).is_none() {
+            if !judge.admits(part, slot) {
                 continue;
             }
             let Some(stream) = meant(view, scope, link.target) else { continue };
             let Some(happening) = happening(part, slot) else { continue };
-            if !is_own(part, slot, stream) {
+            if !is_own(part, slot, &stream) {
                 let link = Incoming { happening, link_type: link.link_type };
                 found.entry(stream).or_default().push(link);
             }
@@ -115,12 +117,12 @@ impl Carried {
     /// Gives the stream of the agreement that is meant, and the link as a life is folded from it; nothing if it does not
     /// come from elsewhere.
     #[must_use]
-    pub fn to<'a>(&'a self, view: &'a View, scope: Scope) -> Option<(&'a str, Incoming)> {
+    pub fn to<'a>(&'a self, view: &'a View, scope: Scope) -> Option<(Cow<'a, str>, Incoming)> {
         let stream = meant(view, scope, target(&self.link)?)?;
         let (part, slot) = view.locate(self.position)?;
         // It may have been erased since it was read.
         Judge { view, window: None, scope, include_closed: false }.judge(part, slot)?;
         let incoming = Incoming { happening: happening(part, slot)?, link_type: world(&self.link)? };
-        (!is_own(part, slot, stream)).then_some((stream, incoming))
+        (!is_own(part, slot, &stream)).then_some((stream, incoming))
     }
 }

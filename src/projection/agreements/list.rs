@@ -1,5 +1,6 @@
 //! Agreements that answer a question, and counts of them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -75,27 +76,31 @@ pub fn list(view: &View, query: &AgreementQuery, page: Range<usize>) -> Listed {
     let own = (!query.filter.is_all()).then_some(&query.filter);
     let filters: Vec<&Filter> = party.iter().chain(own).collect();
     let mut listed = Listed::default();
-    let mut found: Vec<(i32, &str)> = Vec::new();
+    let mut found: Vec<(i32, Cow<'_, str>)> = Vec::new();
     let streams = acts.by_stream(&filters);
     let mut links = if streams.is_empty() { HashMap::default() } else { incoming(view, query.scope) };
     for (stream, places) in streams {
         let acts: Vec<_> = places.iter().filter_map(|place| acts.get(*place)).collect();
-        let record = Record { acts, incoming: links.remove(stream).unwrap_or_default() };
+        let record = Record { acts, incoming: links.remove(&stream).unwrap_or_default() };
         if take(&record, query, &mut listed) {
             found.push((record.first_day(query.basis).unwrap_or(Bounds::OPEN_END), stream));
         }
     }
     listed.total = found.len();
-    listed.streams = on_page(found, query.order, page).into_iter().map(str::to_owned).collect();
+    listed.streams = on_page(found, query.order, page).into_iter().map(Cow::into_owned).collect();
     listed
 }
 
 /// Puts in order what stands on a page.
-fn on_page(mut found: Vec<(i32, &str)>, order: AgreementOrder, page: Range<usize>) -> Vec<&str> {
-    let compare = |one: &(i32, &str), other: &(i32, &str)| match order {
-        AgreementOrder::Stream => one.1.cmp(other.1),
+fn on_page<'a>(
+    mut found: Vec<(i32, Cow<'a, str>)>,
+    order: AgreementOrder,
+    page: Range<usize>,
+) -> Vec<Cow<'a, str>> {
+    let compare = |one: &(i32, Cow<'a, str>), other: &(i32, Cow<'a, str>)| match order {
+        AgreementOrder::Stream => one.1.cmp(&other.1),
         AgreementOrder::FirstAct => one.cmp(other),
-        AgreementOrder::FirstActDescending => other.0.cmp(&one.0).then_with(|| one.1.cmp(other.1)),
+        AgreementOrder::FirstActDescending => other.0.cmp(&one.0).then_with(|| one.1.cmp(&other.1)),
     };
     // Up to the end of the page: what lies behind it is not put in order.
     if page.end < found.len() {

@@ -1,7 +1,7 @@
 //! Sums of amounts in billionths of a unit, and the bounds that follow from how amounts are stated.
 
 use crate::domain::AmountQualifier;
-use crate::index::part::AmountRow;
+use crate::index::AmountRow;
 use crate::pb;
 use crate::pb::google::r#type::Decimal;
 

@@ -8,7 +8,7 @@ use super::dimension::Dimension;
 use super::summary::{self, Order, Row};
 use super::transfers::Transfers;
 use crate::domain::{AmountQualifier, EventId, Position, Role, Stage, TermField};
-use crate::index::part::AmountRow;
+use crate::index::AmountRow;
 use crate::index::{Scope, Status, View};
 use crate::pb;
 use crate::pb::FundingOutcome as Outcome;
@@ -180,16 +180,14 @@ fn draw(view: &View, scope: Scope, commitment: &str, row: &Row) -> pb::FundingDr
     };
     let stands = view.knowledge().status(position, scope) == Status::Current;
     draw.commitment = if stands { Standing::Stands } else { Standing::Closed }.into();
-    let amounts = part.amounts();
-    let found = amounts.binary_search_by_key(&slot, |row| row.slot).ok().and_then(|at| amounts.get(at));
-    let Some(committed) = found else {
+    let Some(committed) = part.amounts().at(slot) else {
         return draw;
     };
     draw.commitment_stage = committed.stage.into();
     draw.commitment_currency_code = String::from_utf8_lossy(&committed.currency).into_owned();
     draw.commitment_amount = Sum(Some(committed.billionths())).written();
     draw.commitment_qualifier = committed.qualifier.into();
-    if stands && committed.currency == row.currency && row.money.count > 0 && is_exact(committed) {
+    if stands && committed.currency == row.currency && row.money.count > 0 && is_exact(&committed) {
         draw.balance = Sum(Some(committed.billionths())).minus(row.money.all_exact()).written();
     }
     draw

@@ -157,7 +157,7 @@ impl ValueSets {
         part.for_each_term(prefix, &mut |term, slots| {
             let value = String::from_utf8_lossy(term.get(prefix.len()..).unwrap_or_default());
             let text = self.text_number(written(&value));
-            for slot in slots.as_ref() {
+            for slot in slots {
                 if let Some(set) = sets.get_mut(place(slot)) {
                     *set = self.with(*set, text);
                 }
@@ -169,13 +169,13 @@ impl ValueSets {
     fn of_amounts(
         &mut self,
         part: &dyn Part,
-        written: impl Fn(&crate::index::part::AmountRow) -> String,
+        written: impl Fn(&crate::index::AmountRow) -> String,
     ) -> Vec<u32> {
         let mut sets = vec![0; place(part.len())];
         let mut known: HashMap<(u8, [u8; 3]), u32> = HashMap::new();
-        for row in part.amounts() {
+        for row in part.amounts().iter() {
             let single =
-                *known.entry((row.stage, row.currency)).or_insert_with(|| self.single(&written(row)));
+                *known.entry((row.stage, row.currency)).or_insert_with(|| self.single(&written(&row)));
             if let Some(set) = sets.get_mut(usize::from(row.slot)) {
                 *set = single;
             }
@@ -186,11 +186,12 @@ impl ValueSets {
     fn of_days(&mut self, part: &dyn Part, unit: CalendarUnit) -> Vec<u32> {
         let columns = part.columns();
         let mut known: HashMap<(i32, i32), u32> = HashMap::new();
-        let days = columns.earliest_start.iter().zip(&columns.latest_start);
-        let sets = days.map(|(earliest, latest)| {
+        let days = (0..columns.len()).map(|slot| columns.bounds(u16::try_from(slot).ok()?));
+        let sets = days.map(|days| {
+            let Some(Bounds { earliest_start: earliest, latest_start: latest, .. }) = days else { return 0 };
             *known
-                .entry((*earliest, *latest))
-                .or_insert_with(|| period(*earliest, *latest, unit).map_or(0, |period| self.single(&period)))
+                .entry((earliest, latest))
+                .or_insert_with(|| period(earliest, latest, unit).map_or(0, |period| self.single(&period)))
         });
         sets.collect()
     }

@@ -108,15 +108,15 @@ pub fn rows(transfers: &Transfers<'_>, dimensions: &[Dimension], exclude_duplica
             in_part = Some(transfer.part);
             actual = part.posting(&actual_term);
         }
-        let in_kind = amount.flags & crate::index::part::AmountRow::IN_KIND != 0;
+        let in_kind = amount.flags & crate::index::AmountRow::IN_KIND != 0;
         let amounts = if in_kind { &mut row.in_kind } else { &mut row.money };
         if transfer.is_duplicate {
-            amounts.suspect(amount);
+            amounts.suspect(&amount);
             if exclude_duplicates {
                 continue;
             }
         }
-        amounts.add(amount);
+        amounts.add(&amount);
         let slot = u32::from(amount.slot);
         row.not_actual += u64::from(!actual.as_ref().is_some_and(|actual| actual.contains(slot)));
         let columns = part.columns();

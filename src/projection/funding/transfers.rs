@@ -6,7 +6,7 @@ use super::dimension::Dimension;
 use super::{Question, grouping};
 use crate::domain::{Bounds, Position};
 use crate::filter::plan::slots_of;
-use crate::index::part::AmountRow;
+use crate::index::AmountRow;
 use crate::index::{Part, View};
 use crate::timeline::Judge;
 
@@ -47,11 +47,12 @@ impl<'a> Transfers<'a> {
         for (at, part) in parts.iter().enumerate() {
             let found = filter.slots(*part, part.slots_up_to(scope.as_of));
             // Both rise, so that one walk over the amounts finds the row of each slot.
-            let mut rows = part.amounts().iter().enumerate().peekable();
+            let amounts = part.amounts();
+            let mut rows = (0..amounts.len()).filter_map(|row| Some((row, amounts.slot(row)?))).peekable();
             for slot in slots_of(&found) {
-                while rows.next_if(|(_, row)| row.slot < slot).is_some() {}
-                let row = rows.next_if(|(_, row)| row.slot == slot).map(|(row, _)| row);
-                if let Some(row) = row.filter(|_| judge.judge(*part, slot).is_some()) {
+                while rows.next_if(|(_, held)| *held < slot).is_some() {}
+                let row = rows.next_if(|(_, held)| *held == slot).map(|(row, _)| row);
+                if let Some(row) = row.filter(|_| judge.admits(*part, slot)) {
                     all.push(Transfer { part: at, row, is_duplicate: false });
                 }
             }
@@ -63,7 +64,7 @@ impl<'a> Transfers<'a> {
 
     /// Gives the part and the amount of a transfer.
     #[must_use]
-    pub fn look(&self, transfer: &Transfer) -> Option<(&'a dyn Part, &'a AmountRow)> {
+    pub fn look(&self, transfer: &Transfer) -> Option<(&'a dyn Part, AmountRow)> {
         let part = *self.parts.get(transfer.part)?;
         Some((part, part.amounts().get(transfer.row)?))
     }
@@ -88,7 +89,7 @@ impl<'a> Transfers<'a> {
         let mut alike: Vec<Vec<usize>> = Vec::new();
         for likely in digests.chunk_by(|one, other| one.0 == other.0).filter(|likely| likely.len() > 1) {
             let looks = |index: usize| self.all.get(index).and_then(|transfer| self.looks(transfer));
-            let mut likely: Vec<(Option<Looks<'_>>, usize)> =
+            let mut likely: Vec<(Option<Looks>, usize)> =
                 likely.iter().map(|(_, index)| (looks(*index), *index)).collect();
             likely.sort_unstable();
             let same = likely.chunk_by(|one, other| one.0 == other.0).filter(|same| same.len() > 1);
@@ -103,17 +104,17 @@ impl<'a> Transfers<'a> {
         self.alike = alike;
     }
 
-    fn looks(&self, transfer: &Transfer) -> Option<Looks<'a>> {
+    fn looks(&self, transfer: &Transfer) -> Option<Looks> {
         let (part, row) = self.look(transfer)?;
         let Bounds { earliest_start, latest_start, earliest_end, latest_end } =
             part.columns().bounds(row.slot)?;
         let date = [earliest_start, latest_start, earliest_end, latest_end];
-        Some((&row.likeness, date, row.stage, row.currency, row.units, row.nanos))
+        Some((row.likeness, date, row.stage, row.currency, row.units, row.nanos))
     }
 }
 
 /// What must be the same: stream and reference, date, stage, currency, amount.
-type Looks<'a> = (&'a [u8; 32], [i32; 4], u8, [u8; 3], i64, i32);
+type Looks = ([u8; 16], [i32; 4], u8, [u8; 3], i64, i32);
 
 /// Which row of a summary to list.
 #[derive(Clone, Debug)]

@@ -139,7 +139,7 @@ impl Walk<'_> {
         let mut found = Vec::new();
         for part in view.parts().filter(|part| part.base() < scope.as_of) {
             let slots = filter.slots(part, part.slots_up_to(scope.as_of));
-            let entries = slots_of(&slots).filter(|slot| judge.judge(part, *slot).is_some());
+            let entries = slots_of(&slots).filter(|slot| judge.admits(part, *slot));
             found.extend(entries.map(|slot| part.position_at(slot)));
         }
         found
