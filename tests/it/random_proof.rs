@@ -44,7 +44,7 @@ pub(crate) fn assert_proofs(
     assert!(merkle::continues((first.0, &first_root), (size.0, &root), &path));
 }
 
-/// Finds the root of each whole segment in the index database of a closed log, and puts a wrong one in the place of the
+/// Finds the root of each whole segment beside the index of a closed log, and puts a wrong one in the place of the
 /// first: an opened log must take it from there, and a check must tell.
 pub(crate) fn replace_stored_root(directory: &Path, store_id: StoreId, leaves: &[Vec<u8>]) -> Hash {
     let store = SegmentStore::open(&directory.join("index")).unwrap();
