@@ -13,7 +13,7 @@ use bytes::Bytes;
 use roaring::RoaringBitmap;
 
 use super::layout::{LayoutError, Reader, Writer};
-use super::packed::Packed;
+use super::packed::{Packed, partition_point};
 
 #[cfg(test)]
 mod tests;
@@ -59,6 +59,14 @@ pub(super) struct Listed<'a> {
     /// What follows these.
     rest: &'a [u8],
     slots: &'a [u8],
+}
+
+impl Listed<'_> {
+    /// Makes the term of the one before it.
+    fn follow(&self, term: &mut Vec<u8>) {
+        term.truncate(self.shared);
+        term.extend_from_slice(self.rest);
+    }
 }
 
 /// The slots of a term.
@@ -278,16 +286,8 @@ impl Dictionary {
 
     /// Gives the last block whose first term is not greater; the first, if there is none.
     fn block_of(&self, term: &[u8]) -> usize {
-        let (mut low, mut high) = (0, self.block_terms.len());
-        while low < high {
-            let middle = low.midpoint(high);
-            if self.walk(middle).next().is_some_and(|first| first.rest <= term) {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        low.saturating_sub(1)
+        let is_not_greater = |block| self.walk(block).next().is_some_and(|first| first.rest <= term);
+        partition_point(self.block_terms.len(), is_not_greater).saturating_sub(1)
     }
 
     pub(super) fn find(&self, term: &[u8]) -> Option<Listed<'_>> {
@@ -334,8 +334,7 @@ impl Dictionary {
     pub(super) fn term(&self, number: usize) -> Option<Vec<u8>> {
         let (mut term, mut found) = (Vec::new(), None);
         for listed in self.walk(number / BLOCK_LEN).take(number % BLOCK_LEN + 1) {
-            term.truncate(listed.shared);
-            term.extend_from_slice(listed.rest);
+            listed.follow(&mut term);
             found = Some(listed.number);
         }
         (found == Some(number)).then_some(term)
@@ -345,8 +344,7 @@ impl Dictionary {
     pub(super) fn for_each<'a>(&'a self, prefix: &[u8], mut visit: impl FnMut(&[u8], Listed<'a>)) {
         let mut term = Vec::new();
         for listed in self.walk(self.block_of(prefix)) {
-            term.truncate(listed.shared);
-            term.extend_from_slice(listed.rest);
+            listed.follow(&mut term);
             if term.starts_with(prefix) {
                 visit(&term, listed);
             } else if term.as_slice() > prefix {
@@ -393,11 +391,12 @@ impl Dictionary {
         let (dense, dense_ends) = (Packed::read(from)?, [Packed::read(from)?, Packed::read(from)?]);
         let table = Packed::read(from)?;
         let blocks = [&block_terms, &block_slots].map(Packed::len);
-        let per_dense = [Some(dense.len()), bitmaps.len().checked_div(BITMAP_BYTES)];
         let [least, most] = &dense_ends;
+        let (whole, rest) = bitmaps.as_chunks::<BITMAP_BYTES>();
+        let per_dense = [whole.len(), least.len(), most.len()];
         let is_sound = blocks == [len.div_ceil(BLOCK_LEN); 2]
-            && per_dense == [Some(least.len()), Some(most.len())]
-            && bitmaps.len().is_multiple_of(BITMAP_BYTES)
+            && per_dense == [dense.len(); 3]
+            && rest.is_empty()
             && dense.all_below(len)
             && block_terms.all_below(terms.len())
             && block_slots.all_below(slots.len() + 1)

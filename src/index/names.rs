@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::layout::{LayoutError, Reader, Writer};
-use super::packed::Packed;
+use super::packed::{Packed, partition_point};
 
 /// Sorted byte strings, each once, one after another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,16 +34,8 @@ impl Names {
 
     /// Gives the number of a name.
     pub(super) fn find(&self, name: &[u8]) -> Option<usize> {
-        let (mut low, mut high) = (0, self.len());
-        while low < high {
-            let middle = low.midpoint(high);
-            match self.get(middle)?.cmp(name) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Equal => return Some(middle),
-                std::cmp::Ordering::Greater => high = middle,
-            }
-        }
-        None
+        let number = partition_point(self.len(), |number| self.get(number).is_some_and(|held| held < name));
+        (self.get(number)? == name).then_some(number)
     }
 
     pub(super) fn write(&self, out: &mut Writer) {

@@ -20,6 +20,20 @@ pub(super) struct Packed {
     bytes: Bytes,
 }
 
+/// Gives the first place of `len` that does not hold, where those that hold come first.
+pub(super) fn partition_point(len: usize, holds: impl Fn(usize) -> bool) -> usize {
+    let (mut low, mut high) = (0, len);
+    while low < high {
+        let middle = low.midpoint(high);
+        if holds(middle) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    low
+}
+
 fn bytes_of(len: usize, width: u32) -> usize {
     let bits = usize::try_from(width).map_or(usize::MAX, |width| len.saturating_mul(width));
     bits.div_ceil(8).saturating_add(PADDING)
@@ -88,16 +102,7 @@ impl Packed {
 
     /// Gives the place of the first integer that does not hold, of those that hold first.
     pub(super) fn partition_point(&self, holds: impl Fn(i64) -> bool) -> usize {
-        let (mut low, mut high) = (0, self.len);
-        while low < high {
-            let middle = low.midpoint(high);
-            if self.get(middle).is_some_and(&holds) {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        low
+        partition_point(self.len, |at| self.get(at).is_some_and(&holds))
     }
 
     /// Gives the place of an integer, where they rise.
