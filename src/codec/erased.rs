@@ -89,7 +89,7 @@ fn terms_of(stream: &crate::domain::StreamName) -> Terms {
     let mut terms = TermList::default();
     terms.add(TermField::Stream, stream.as_str());
     for category in stream.categories() {
-        terms.add_written(TermField::Category, format_args!("{category}/"));
+        terms.add_joined(TermField::Category, [category, "/"]);
     }
     Terms::new(&terms)
 }

@@ -113,7 +113,7 @@ fn added(edtf: &str, time_zone: &str, shape: i32) -> Option<(TimeSpan, pb::TimeS
     let added = pb::TimeSpan {
         edtf: String::new(),
         // `UTC` is left out where it is recorded.
-        time_zone: if time_zone.is_empty() { read.time_zone.clone() } else { String::new() },
+        time_zone: if time_zone.is_empty() { read.time_zone.name().to_owned() } else { String::new() },
         shape: 0,
         earliest_start: read.earliest_start.and_then(date_of),
         latest_start: read.latest_start.and_then(date_of),

@@ -29,11 +29,21 @@ impl CountryCode {
             "UK" => CountryVerdict::HintFor("GB"),
             // The institutions of the European Union write EL for Greece.
             "EL" => CountryVerdict::HintFor("GR"),
-            other if CURRENT.binary_search(&other).is_ok() => CountryVerdict::Current,
+            other if is_current(other) => CountryVerdict::Current,
             other if FORMER.binary_search(&other).is_ok() => CountryVerdict::Former,
             _ => CountryVerdict::Unknown,
         }
     }
+}
+
+/// Two letters as a number, in the same order: an event names several countries, and numbers are compared at once.
+fn letters(code: &str) -> Option<u16> {
+    Some(u16::from_be_bytes(code.as_bytes().try_into().ok()?))
+}
+
+fn is_current(code: &str) -> bool {
+    let wanted = letters(code);
+    wanted.is_some() && CURRENT.binary_search_by_key(&wanted, |current| letters(current)).is_ok()
 }
 
 /// The officially assigned alpha-2 codes of ISO 3166-1, in ascending order.

@@ -1,5 +1,7 @@
 //! Who and where: entities, participants, places.
 
+use ahash::HashSet;
+
 use super::{CaveatCode, CountryCode, CountryVerdict, Findings, Role};
 
 /// An identifier that someone else gave.
@@ -93,7 +95,7 @@ impl Participant {
 
 /// Remarks on whoever takes part twice in one role: real records list a party twice, so it is not refused.
 pub fn check_participants(participants: &[Participant], findings: &mut Findings) {
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::default();
     for (index, participant) in participants.iter().enumerate() {
         if !seen.insert((participant.entity.key(), participant.role)) {
             findings.at_index("participants", index, |f| {

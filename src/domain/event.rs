@@ -167,7 +167,7 @@ impl Event {
         let mut terms = TermList::with_room();
         terms.add(TermField::Stream, self.stream.as_str());
         for category in self.stream.categories() {
-            terms.add_written(TermField::Category, format_args!("{category}/"));
+            terms.add_joined(TermField::Category, [category, "/"]);
         }
         terms.add_written(TermField::Kind, self.payload.kind().number());
         for participant in &self.participants {
@@ -177,9 +177,9 @@ impl Event {
             terms.add(TermField::Place, &place.name);
             terms.add(TermField::Country, &place.country);
             for id in &place.external_ids {
-                let written = format_args!("{}:{}", id.scheme, id.value);
-                terms.add_written(TermField::Place, written);
-                terms.add_written(TermField::ExternalId, written);
+                let written = [&id.scheme, ":", &id.value];
+                terms.add_joined(TermField::Place, written);
+                terms.add_joined(TermField::ExternalId, written);
             }
         }
         for source in &self.sources {
@@ -210,7 +210,7 @@ fn add_entity(terms: &mut TermList, entity: &Entity) {
     terms.add(TermField::Entity, entity.key());
     terms.add(TermField::Country, &entity.country);
     for id in &entity.external_ids {
-        terms.add_written(TermField::ExternalId, format_args!("{}:{}", id.scheme, id.value));
+        terms.add_joined(TermField::ExternalId, [&id.scheme, ":", &id.value]);
     }
 }
 

@@ -1,6 +1,8 @@
 //! Statistical releases, in the terms of SDMX 3.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
+
+use ahash::HashSet;
 
 use super::codes::means_missing;
 use super::{CaveatCode, Decimal, Findings, ReleaseAction, TimeSpan};
@@ -40,7 +42,7 @@ pub struct Observation {
 impl StatisticalRelease {
     /// Checks that values and statuses agree and that no cell stands twice.
     pub fn check(&self, findings: &mut Findings) {
-        let mut cells = HashSet::new();
+        let mut cells = HashSet::default();
         for (index, observation) in self.observations.iter().enumerate() {
             findings.at_index("observations", index, |f| {
                 self.check_observation(observation, f);

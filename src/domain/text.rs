@@ -61,14 +61,15 @@ pub enum TextError {
 /// # Errors
 /// [`TextError`] for the first thing that is wrong.
 pub fn check_text(text: &str, rule: TextRule) -> Result<(), TextError> {
-    let found = char_count(text);
+    let is_ascii = text.is_ascii();
+    let found = if is_ascii { text.len() } else { text.chars().count() };
     if found < rule.min_chars {
         return Err(TextError::TooShort { min: rule.min_chars, found });
     }
     if found > rule.max_chars {
         return Err(TextError::TooLong { max: rule.max_chars, found });
     }
-    if text.is_ascii() {
+    if is_ascii {
         // No noncharacters, and always in form C; a byte is a character. Almost no text has a control character, and
         // a loop that does not stop at one looks at many bytes at once.
         if !text.bytes().fold(false, |found, byte| found | byte.is_ascii_control()) {

@@ -27,4 +27,4 @@ pub use day::Day;
 pub use edtf::{EdtfError, EdtfReason, Precision};
 pub use span::{Shape, TimeSpan, TimeSpanError, TimeSpanErrors};
 pub use unit::CalendarUnit;
-pub use zone::{ZoneError, day_of, day_start};
+pub use zone::{Zone, ZoneError, day_of};

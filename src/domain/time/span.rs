@@ -6,7 +6,7 @@ use super::bounds::Bounds;
 use super::day::Day;
 use super::edtf::{Date, Edtf, EdtfError, EdtfReason, End, Part, Precision};
 use super::parser;
-use super::zone::{Zone, ZoneError, day_start, moment_at_offset};
+use super::zone::{Zone, ZoneError, moment_at_offset};
 use crate::domain::Timestamp;
 
 /// 0001-01-01T00:00:00Z, the first moment of `google.protobuf.Timestamp`.
@@ -33,8 +33,8 @@ pub enum Shape {
 pub struct TimeSpan {
     /// The text as written.
     pub edtf: String,
-    /// IANA name; `UTC` when none was given.
-    pub time_zone: String,
+    /// The zone of days and of times without an offset; UTC when none was given.
+    pub time_zone: Zone,
     /// As given, or as the text says, or the default.
     pub shape: Shape,
     /// It does not start before this day.
@@ -111,8 +111,8 @@ impl TimeSpan {
         shape: Option<Shape>,
         default: Shape,
     ) -> Result<Self, TimeSpanErrors> {
-        let (parsed, zone) = match (parser::parse(edtf), Zone::find(time_zone)) {
-            (Ok(parsed), Ok(zone)) => (parsed, zone),
+        let (parsed, time_zone) = match (parser::parse(edtf), Zone::find(time_zone)) {
+            (Ok(parsed), Ok(time_zone)) => (parsed, time_zone),
             (parsed, zone) => {
                 let edtf = parsed.err().map(TimeSpanError::from);
                 let zone = zone.err().map(TimeSpanError::from);
@@ -120,14 +120,13 @@ impl TimeSpan {
             }
         };
         let (start_instant, end_instant) =
-            instants(&parsed, &zone).map_err(|error| TimeSpanErrors(vec![error.into()]))?;
+            instants(&parsed, time_zone).map_err(|error| TimeSpanErrors(vec![error.into()]))?;
         let shape = shape.unwrap_or_else(|| written_shape(&parsed).unwrap_or(default));
         let bounds = Bounds::of(&parsed, shape);
         let marks = Marks::of(&parsed);
-        let time_zone = if time_zone.is_empty() { "UTC" } else { time_zone };
         Ok(Self {
             edtf: edtf.to_owned(),
-            time_zone: time_zone.to_owned(),
+            time_zone,
             shape,
             earliest_start: bounds.earliest_start,
             latest_start: bounds.latest_start,
@@ -146,7 +145,7 @@ impl TimeSpan {
     pub fn unknown() -> Self {
         Self {
             edtf: "../..".to_owned(),
-            time_zone: "UTC".to_owned(),
+            time_zone: Zone::UTC,
             shape: Shape::Instant,
             earliest_start: None,
             latest_start: None,
@@ -184,7 +183,7 @@ impl TimeSpan {
     /// `None` when that day is open.
     #[must_use]
     pub fn known_from(&self) -> Option<Timestamp> {
-        self.start_instant.or_else(|| day_start(self.latest_start?, &self.time_zone))
+        self.start_instant.or_else(|| self.time_zone.day_start(self.latest_start?))
     }
 
     /// The number of days of a period whose start and end are exact.
@@ -235,7 +234,7 @@ fn written_shape(edtf: &Edtf) -> Option<Shape> {
 }
 
 /// The moments of start and end.
-fn instants(edtf: &Edtf, zone: &Zone) -> Result<(Option<Timestamp>, Option<Timestamp>), EdtfError> {
+fn instants(edtf: &Edtf, zone: Zone) -> Result<(Option<Timestamp>, Option<Timestamp>), EdtfError> {
     match edtf {
         Edtf::OneOf(_) => Ok((None, None)),
         Edtf::Date(date) => Ok((instant(date, zone)?, None)),
@@ -255,7 +254,7 @@ fn instants(edtf: &Edtf, zone: &Zone) -> Result<(Option<Timestamp>, Option<Times
 }
 
 /// The moment of a date, where it has a time of day.
-fn instant(date: &Date, zone: &Zone) -> Result<Option<Timestamp>, EdtfError> {
+fn instant(date: &Date, zone: Zone) -> Result<Option<Timestamp>, EdtfError> {
     let Part::Moment { day, second, utc_offset, .. } = date.part else {
         return Ok(None);
     };

@@ -2,6 +2,9 @@
 //!
 //! The database of the machine is never read, so that the same text gives the same moment everywhere.
 
+use std::sync::{LazyLock, OnceLock};
+
+use ahash::HashMap;
 use jiff::civil::DateTime;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
@@ -25,30 +28,53 @@ pub enum ZoneError {
     },
 }
 
-/// A time zone.
-#[derive(Clone, Debug)]
-pub enum Zone {
-    /// Coordinated universal time, kept apart because it needs no look-up.
-    Utc,
-    /// Any other zone of the database.
-    Named(TimeZone),
+/// A time zone of the database.
+#[derive(Clone, Copy, Debug)]
+pub struct Zone {
+    name: &'static str,
+    /// Nothing for coordinated universal time, which needs none.
+    rules: Option<&'static TimeZone>,
+}
+
+/// Every zone by its name as the database writes it, parsed when it is first asked for. An event names several, and the
+/// database looks through its names in any letter case, behind a lock.
+static ZONES: LazyLock<HashMap<String, OnceLock<Option<TimeZone>>>> = LazyLock::new(|| {
+    let database = TimeZoneDatabase::bundled();
+    database.available().map(|name| (name.as_str().to_owned(), OnceLock::new())).collect()
+});
+
+/// Asks the database, which takes a name in any letter case.
+fn parse(name: &str) -> Option<TimeZone> {
+    TimeZoneDatabase::bundled().get(name).ok()
 }
 
 impl Zone {
+    /// Coordinated universal time.
+    pub const UTC: Self = Self { name: "UTC", rules: None };
+
+    /// Gives the IANA name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.name
+    }
+
     /// Finds a zone by its IANA name, in the letter case of the database; the empty name is UTC.
     ///
     /// # Errors
     /// [`ZoneError`] when the database has no such name.
     pub fn find(name: &str) -> Result<Self, ZoneError> {
         if name.is_empty() || name == "UTC" {
-            return Ok(Self::Utc);
+            return Ok(Self::UTC);
         }
-        // The database keeps zones it has parsed once.
-        let zone = TimeZoneDatabase::bundled().get(name).map_err(|_| ZoneError::Unknown)?;
-        match zone.iana_name() {
-            Some(canonical) if canonical == name => Ok(Self::Named(zone)),
-            Some(canonical) => Err(ZoneError::Spelling { canonical: canonical.to_owned() }),
-            None => Err(ZoneError::Unknown),
+        if let Some((name, rules)) = ZONES.get_key_value(name) {
+            let rules = rules.get_or_init(|| parse(name).filter(|zone| zone.iana_name() == Some(name)));
+            return rules.as_ref().map(|rules| Self { name, rules: Some(rules) }).ok_or(ZoneError::Unknown);
+        }
+        match parse(name).as_ref().and_then(TimeZone::iana_name) {
+            Some(canonical) if canonical != name => {
+                Err(ZoneError::Spelling { canonical: canonical.to_owned() })
+            }
+            Some(_) | None => Err(ZoneError::Unknown),
         }
     }
 
@@ -57,10 +83,10 @@ impl Zone {
     /// A time that clocks skip counts as that much later, a time that they show twice as the first
     /// (RFC 5545 section 3.3.5). `None` where the moment cannot be told: outside years ±9999.
     #[must_use]
-    pub fn moment(&self, day: Day, second: u32) -> Option<Timestamp> {
-        match self {
-            Self::Utc => moment_at_offset(day, second, 0),
-            Self::Named(zone) => {
+    pub fn moment(self, day: Day, second: u32) -> Option<Timestamp> {
+        match self.rules {
+            None => moment_at_offset(day, second, 0),
+            Some(rules) => {
                 let (year, month, dom) = day.to_civil()?;
                 let part = |value: u32| i8::try_from(value).ok();
                 let clock = DateTime::new(
@@ -73,24 +99,33 @@ impl Zone {
                     0,
                 )
                 .ok()?;
-                let moment = zone.to_timestamp(clock).ok()?;
+                let moment = rules.to_timestamp(clock).ok()?;
                 Some(Timestamp(moment.as_microsecond()))
             }
         }
     }
+
+    /// The first moment of a day; `None` when the year is outside ±9999.
+    #[must_use]
+    pub fn day_start(self, day: Day) -> Option<Timestamp> {
+        self.moment(day, 0)
+    }
 }
+
+impl PartialEq for Zone {
+    /// By name: two names of the same rules are written differently.
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Zone {}
 
 /// The moment at which clocks `offset` seconds ahead of UTC show `second` seconds after midnight.
 #[must_use]
 pub fn moment_at_offset(day: Day, second: u32, offset: i32) -> Option<Timestamp> {
     let seconds = i64::from(day.number()) * SECONDS_PER_DAY + i64::from(second) - i64::from(offset);
     seconds.checked_mul(MICROS_PER_SECOND).map(Timestamp)
-}
-
-/// The first moment of a day in a zone; `None` when the zone is unknown or the year is outside ±9999.
-#[must_use]
-pub fn day_start(day: Day, zone: &str) -> Option<Timestamp> {
-    Zone::find(zone).ok()?.moment(day, 0)
 }
 
 /// The day of a moment in UTC.
@@ -114,7 +149,7 @@ mod tests {
     fn check_start(date: (i32, u32, u32), zone: &str, utc: &str) {
         let expected: jiff::Timestamp = utc.parse().unwrap();
         assert_eq!(
-            day_start(day(date.0, date.1, date.2), zone),
+            Zone::find(zone).unwrap().day_start(day(date.0, date.1, date.2)),
             Some(Timestamp(expected.as_microsecond())),
             "{date:?} {zone}"
         );
@@ -147,6 +182,7 @@ mod tests {
             ":",
             "localtime",
             "../zone.tab",
+            "Mars/Olympus",
         ];
         for name in unknown {
             assert_eq!(Zone::find(name).err(), Some(ZoneError::Unknown), "{name}");
@@ -160,18 +196,37 @@ mod tests {
     }
 
     #[test]
+    fn every_zone_of_the_database_is_found_by_the_name_it_has_there() {
+        let database = TimeZoneDatabase::bundled();
+        for name in database.available().map(|name| name.as_str().to_owned()) {
+            match (database.get(&name), Zone::find(&name)) {
+                (Ok(expected), Ok(found)) => {
+                    assert_eq!(found.name(), name);
+                    // Coordinated universal time has no rules.
+                    assert_eq!(found.rules, Some(&expected).filter(|_| found != Zone::UTC), "{name}");
+                }
+                // It says what it is for, and is no zone.
+                (found, Err(ZoneError::Unknown)) => {
+                    assert!(name == "Etc/Unknown" || found.is_err(), "{name}");
+                }
+                other => panic!("{name}: {other:?}"),
+            }
+        }
+        assert!(ZONES.len() > 500);
+    }
+
+    #[test]
     fn moments_out_of_reach_are_none() {
-        assert_eq!(day_start(Day::from_number(i32::MAX), "UTC"), None);
-        assert_eq!(day_start(day(2024, 1, 1), "Mars/Olympus"), None);
+        assert_eq!(Zone::UTC.day_start(Day::from_number(i32::MAX)), None);
         let past_end = day(9999, 12, 31).plus_days(1);
-        assert_eq!(day_start(past_end, "Europe/Tirane"), None);
+        assert_eq!(Zone::find("Europe/Tirane").unwrap().day_start(past_end), None);
     }
 
     proptest! {
         #[test]
         fn the_start_of_a_day_is_in_it(number in -4_371_587..=2_932_896_i32) {
             let day = Day::from_number(number);
-            let start = day_start(day, "UTC").unwrap();
+            let start = Zone::UTC.day_start(day).unwrap();
             prop_assert_eq!(day_of(start), day);
             prop_assert_eq!(day_of(start.plus_micros(-1)), day.plus_days(-1));
         }

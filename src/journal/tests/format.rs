@@ -98,7 +98,7 @@ proptest! {
             let at = at.index(bytes.len());
             bytes[at] ^= flip;
             let error = Frame::decode(Bytes::from(bytes)).unwrap_err();
-            let version = FrameError::Version { found: 1 ^ flip };
+            let version = FrameError::Version { found: frame.bytes()[0] ^ flip };
             prop_assert!(error == FrameError::Checksum || at == 0 && error == version);
         }
     }
