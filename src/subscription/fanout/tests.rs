@@ -1,3 +1,5 @@
+//! Who is told of what, and who is woken when.
+
 use futures_util::FutureExt as _;
 use uuid::Uuid;
 
