@@ -18,8 +18,10 @@ use super::layout::{self, LayoutError};
 
 /// Bytes of a segment in one chunk.
 const CHUNK_BYTES: usize = 256 * 1_024;
-/// Most bytes that one chunk may claim to hold when it is read back.
+/// Most bytes that one chunk may claim to hold when it is read back,
 const CHUNK_BYTES_MAX: usize = 2 * CHUNK_BYTES;
+/// and for each byte of it: LZ4 repeats at most 255 with one. So a damaged file takes no more memory than 256 times its size.
+const EXPANSION_MAX: usize = 256;
 const SEGMENT_EXTENSION: &str = "segment";
 const UNFINISHED_EXTENSION: &str = "writing";
 const ROOTS_FILE: &str = "roots";
@@ -176,7 +178,7 @@ fn unpacked(mut packed: &[u8]) -> Option<Vec<u8>> {
     while let Some((len, rest)) = packed.split_first_chunk() {
         let (chunk, rest) = rest.split_at_checked(usize::try_from(u32::from_le_bytes(*len)).ok()?)?;
         let (size, chunk) = lz4_flex::block::uncompressed_size(chunk).ok()?;
-        if size > CHUNK_BYTES_MAX {
+        if size > CHUNK_BYTES_MAX || size > chunk.len().saturating_mul(EXPANSION_MAX) {
             return None;
         }
         chunks.push((size, chunk));
@@ -209,6 +211,21 @@ mod tests {
         assert_eq!(store.get(3, &[2; 32]).unwrap(), None);
         assert_eq!(store.get(4, &[1; 32]).unwrap(), None);
         assert_eq!(store.bytes_of(3).unwrap().unwrap(), layout::encode(&segment, &[1; 32]));
+    }
+
+    #[test]
+    fn no_chunk_claims_more_than_its_bytes_can_hold() {
+        let packed = |bytes: &[u8], claimed: u32| {
+            let mut chunk = lz4_flex::compress_prepend_size(bytes);
+            chunk[..4].copy_from_slice(&claimed.to_le_bytes());
+            [&u32::try_from(chunk.len()).unwrap().to_le_bytes(), chunk.as_slice()].concat()
+        };
+        // What shrinks most is read.
+        let zeros = vec![0; CHUNK_BYTES];
+        let claimed = u32::try_from(CHUNK_BYTES).unwrap();
+        assert_eq!(unpacked(&packed(&zeros, claimed)), Some(zeros));
+        // A thousand of the others would be half a gigabyte.
+        assert_eq!(unpacked(&packed(&[1, 2, 3], claimed).repeat(1_000)), None);
     }
 
     #[test]

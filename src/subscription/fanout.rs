@@ -26,9 +26,10 @@ use crate::log::{Head, Log};
 
 /// Positions noted for a follower that has not taken them yet.
 const NOTED_MAX: usize = 256;
-/// Checkpoints that positions alone make due have a budget of 2,000 a second, so that those of ten thousand followers are
-/// no more than the appends they tell of; with more followers than that, each has one less often, down to the longest time
-/// it asked for, which it looks after itself. Those who wait longest are woken first, so many at a time,
+/// Followers that are woken for nothing but a checkpoint that positions make due are 2,000 a second, so that those of ten
+/// thousand are no more than the appends they tell of; with more of them, each has one less often, down to the longest time
+/// it asked for, which it looks after itself. Who is awake for an event sends what is due with it. Those who wait longest
+/// are woken first, so many at a time,
 const PART: usize = 8;
 /// with this between them, in microseconds: a few at a time stand in no append's way.
 const PART_MICROS: i64 = 4_000;
